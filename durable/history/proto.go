@@ -1,0 +1,44 @@
+package history
+
+import (
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/agentrun-dev/agentrun/internal/protocol"
+)
+
+// ToProto gives an event as the generated message, as workers and clients of any language get it:
+// without our extension fields. It fails on an event whose Data is still only a DataRef, since the
+// store has to put the value back first, and on text that is not UTF-8, which the protocol cannot carry.
+func ToProto(e *Event) (*protocol.HistoryEvent, error) {
+	if e.Data == nil && !e.DataRef.IsZero() {
+		return nil, fmt.Errorf("history: %s event %d: its payload %s was not loaded", e.Kind, e.ID, e.DataRef)
+	}
+	plain := *e
+	plain.DataRef, plain.Attempt, plain.Call = Hash{}, 0, 0
+	m := new(protocol.HistoryEvent)
+	if err := proto.Unmarshal(AppendEvent(nil, &plain), m); err != nil {
+		return nil, fmt.Errorf("history: %s event %d for the protocol: %w", e.Kind, e.ID, err)
+	}
+	return m, nil
+}
+
+// FromProto is the inverse of ToProto. Extension fields in m are not taken over: they are for our
+// store only, and a reference in a message would let its sender name the payload of another.
+func FromProto(m *protocol.HistoryEvent) (*Event, error) {
+	if m == nil {
+		return nil, errors.New("history: there is no event to convert")
+	}
+	b, err := proto.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("history: event %d from the protocol: %w", m.GetEventId(), err)
+	}
+	e, err := DecodeEvent(b)
+	if err != nil {
+		return nil, err
+	}
+	e.DataRef, e.Attempt, e.Call = Hash{}, 0, 0
+	return e, nil
+}
