@@ -1,0 +1,134 @@
+package prompts
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+)
+
+// maxSize is how large a prompt file may be, in bytes. It is far above what a person writes and guards against
+// naming the wrong file.
+const maxSize = 1 << 20
+
+// Type is the type of a variable.
+type Type string
+
+// The types that a variable may have, as they are written in front matter.
+const (
+	String  Type = "string"
+	Number  Type = "number"
+	Integer Type = "integer" // a whole number that fits into 64 bits
+	Boolean Type = "boolean"
+	List    Type = "list"
+	Object  Type = "object"
+)
+
+// Variable is a declared variable of a prompt.
+type Variable struct {
+	// Name is how the body refers to it.
+	Name string
+	// Type is what values it takes.
+	Type Type
+	// Required says that it must be given.
+	Required bool
+	// Default is its value if it is not given: a string, float64, int64, bool, []any or map[string]any. It is nil
+	// if the variable is required.
+	Default any
+	// Description says what it is for.
+	Description string
+}
+
+// Prompt is a text for a model with declared variables. It does not change and may be used from many goroutines
+// at once.
+type Prompt struct {
+	name, description, model, version, hash string
+
+	variables []Variable         // sorted by name
+	file      string             // for errors
+	bodyLine  int                // the line of file where the body begins
+	body      *template.Template // nil for a static text
+	static    string
+}
+
+// Text makes a prompt of a string, as it is: nothing in it is a template and it has no variables. Its name is
+// "text".
+func Text(s string) *Prompt {
+	return &Prompt{name: "text", file: "text", static: s, hash: hash(s)}
+}
+
+// Name returns the prompt's name.
+func (p *Prompt) Name() string { return p.name }
+
+// Description returns what the prompt is for, or "".
+func (p *Prompt) Description() string { return p.description }
+
+// Model returns the model that the prompt was written for, or "".
+func (p *Prompt) Model() string { return p.model }
+
+// Version returns the author's label of this version, or "".
+func (p *Prompt) Version() string { return p.version }
+
+// Hash returns the hexadecimal SHA-256 of the prompt's file, front matter included, without a byte order mark,
+// with line ends as \n and without blank space at its end. That of a [Text] is the hash of the text.
+func (p *Prompt) Hash() string { return p.hash }
+
+// Variables returns the declared variables, sorted by name. Values in defaults are shared: do not change them.
+func (p *Prompt) Variables() []Variable { return slices.Clone(p.variables) }
+
+// Must returns v and panics if err is not nil. It is for prompts that come with the program:
+//
+//	var triage = prompts.Must(prompts.Load(files, "triage.md"))
+func Must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// ParseError says what is wrong with a prompt file and where.
+type ParseError struct {
+	// File is the name that the file was loaded by.
+	File string
+	// Line counts from 1. It is 0 if the problem is the file as a whole.
+	Line int
+	// Err is what is wrong.
+	Err error
+}
+
+// Error returns a message of the form file:line: problem.
+func (e *ParseError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: %v", e.File, e.Err)
+	}
+	return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *ParseError) Unwrap() error { return e.Err }
+
+// VariableError says which variables of a prompt were not given as it declares them.
+type VariableError struct {
+	// Prompt is the prompt's name.
+	Prompt string
+	// Problems are the things wrong, sorted, each beginning with the variable's name. There is at least one.
+	Problems []string
+}
+
+// Error names the prompt and lists the problems, on one line.
+func (e *VariableError) Error() string {
+	return fmt.Sprintf("prompt %s: %s", e.Prompt, strings.Join(e.Problems, "; "))
+}
+
+var (
+	namePattern     = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`)
+	variablePattern = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`) // what a template can name
+)
+
+func hash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
+}
