@@ -1,0 +1,231 @@
+package durable
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/agentrun-dev/agentrun/durable/engine"
+	"github.com/agentrun-dev/agentrun/durable/history"
+)
+
+// Activity is a function that orchestrations call and that may do anything: read
+// a clock, ask a server, write a file. Its result is recorded, so that it is not
+// asked again once it has answered.
+type Activity[In, Out any] struct {
+	def *activity
+}
+
+// activity is the untyped definition.
+type activity struct {
+	name      string
+	effect    engine.Effect
+	run       func(context.Context, history.Payload) (history.Payload, error)
+	reconcile func(context.Context, history.Payload) (history.Payload, bool, error)
+}
+
+// ActivityOption says at its definition how an activity may be run.
+type ActivityOption func(*activity)
+
+// Pure declares that an activity changes nothing in the world: it reads,
+// computes, or asks a model. It may start before the step that calls it is on
+// disk, which saves a write for each step of a chain; a crash then repeats it,
+// as it may repeat any activity that had not answered.
+func Pure() ActivityOption { return func(a *activity) { a.effect = engine.Pure } }
+
+// AtMostOnce declares that an activity must never run twice for one call. An
+// intent is recorded before it starts and a receipt together with its result.
+// If the process ends in between, nobody knows whether it took effect: then the
+// call fails with an error for which UnknownOutcome is true, unless Reconcile
+// settles it.
+func AtMostOnce() ActivityOption { return func(a *activity) { a.effect = engine.AtMostOnce } }
+
+// Reconcile makes an activity AtMostOnce and names the function that finds out
+// what became of a call whose outcome is unknown, by its idempotency key (see
+// [Info]). It gives the result and true if the call took effect, false and a nil
+// error if it certainly did not and never will, so that it is safe to start, and
+// an error if it cannot tell.
+func Reconcile[In, Out any](find func(ctx context.Context, in In) (out Out, happened bool, err error)) ActivityOption {
+	return func(a *activity) {
+		a.effect = engine.AtMostOnce
+		name := a.name
+		a.reconcile = func(ctx context.Context, p history.Payload) (history.Payload, bool, error) {
+			in, err := decode[In](p, "input of activity "+name)
+			if err != nil {
+				return nil, false, err
+			}
+			out, happened, err := find(ctx, in)
+			if err != nil || !happened {
+				return nil, false, err
+			}
+			result, err := encode(out)
+			return result, true, err
+		}
+	}
+}
+
+// NewActivity defines an activity. Its name is how histories refer to it: keep it
+// when the function is renamed. Without an option it runs at least once: after
+// its step is on disk, and again if the process ends before its answer is.
+func NewActivity[In, Out any](name string, fn func(ctx context.Context, in In) (Out, error), opts ...ActivityOption) *Activity[In, Out] {
+	a := &activity{name: name}
+	a.run = func(ctx context.Context, p history.Payload) (history.Payload, error) {
+		in, err := decode[In](p, "input of activity "+name)
+		if err != nil {
+			return nil, err
+		}
+		out, err := fn(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		return encode(out)
+	}
+	for _, o := range opts {
+		o(a)
+	}
+	return &Activity[In, Out]{a}
+}
+
+func (a *Activity[In, Out]) define(r *registry) error { return r.addActivity(a.def) }
+
+// Name is the activity's name.
+func (a *Activity[In, Out]) Name() string { return a.def.name }
+
+// Call runs the activity and waits for its result.
+func (a *Activity[In, Out]) Call(ctx *Context, in In, opts ...CallOption) (Out, error) {
+	return a.Start(ctx, in, opts...).Await()
+}
+
+// Start runs the activity beside what follows. When the orchestration ends first,
+// the activity is cancelled.
+func (a *Activity[In, Out]) Start(ctx *Context, in In, opts ...CallOption) *Task[Out] {
+	return startActivity[Out](ctx, a.def.name, in, opts)
+}
+
+// CallActivity calls an activity by its name, for those that are defined
+// elsewhere, perhaps in another language.
+func CallActivity[Out any](ctx *Context, name string, in any, opts ...CallOption) (Out, error) {
+	return StartActivity[Out](ctx, name, in, opts...).Await()
+}
+
+// StartActivity starts an activity by its name.
+func StartActivity[Out any](ctx *Context, name string, in any, opts ...CallOption) *Task[Out] {
+	return startActivity[Out](ctx, name, in, opts)
+}
+
+func startActivity[Out any](ctx *Context, name string, in any, opts []CallOption) *Task[Out] {
+	label := "activity " + name
+	o := optionsOf(opts)
+	c := ctx.x.newCompletion(label)
+	t := &Task[Out]{c, func(p history.Payload) (Out, error) { return decode[Out](p, "result of "+label) }}
+	input, err := encode(in)
+	if err != nil {
+		c.complete(nil, fmt.Errorf("input of %s: %w", label, err))
+		return t
+	}
+	ctx.x.calls++
+	call := ctx.x.calls
+	ctx.x.attempts(c, o.retry, func(attempt int) *history.Event {
+		return ctx.x.emit(&history.Event{
+			Kind: history.TaskScheduled, Name: name, Version: o.version, Data: input, Tags: o.tags,
+			Call: call, Attempt: int32(attempt),
+		})
+	})
+	return t
+}
+
+// attempts starts something that is answered by an event, and starts it again
+// while it fails and the policy says so. The waits between are durable timers;
+// everything happens in the order of the events, so a replay does the same.
+func (x *executor) attempts(c *completion, p *RetryPolicy, start func(attempt int) *history.Event) {
+	var try func(attempt int)
+	firstFailed := x.now
+	try = func(attempt int) {
+		ev := start(attempt)
+		x.tasks[ev.ID] = func(ans *history.Event) {
+			err := taskError(c.label, ans)
+			if attempt == 1 {
+				firstFailed = x.now
+			}
+			if err == nil || p == nil || attempt >= p.MaxAttempts || ans.Failure.NonRetriable || p.Retry != nil && !p.Retry(err) {
+				c.complete(ans.Data, err)
+				return
+			}
+			due := x.now.Add(p.interval(attempt))
+			if p.Timeout > 0 && due.Sub(firstFailed) >= p.Timeout {
+				c.complete(nil, err)
+				return
+			}
+			x.startTimer(due, func() { try(attempt + 1) })
+		}
+	}
+	try(1)
+}
+
+// ActivityInfo is what an activity's function may know of its call.
+type ActivityInfo struct {
+	Name      string
+	Instance  string // the calling orchestration
+	Execution string
+	Task      int32 // number of the step that called it
+	Attempt   int   // from 1; more only through a retry policy
+	// Key is the call's idempotency key: 32 hex digits, the same for each attempt
+	// and after each crash, and of no other call.
+	Key  string
+	Tags map[string]string
+}
+
+type callKey struct{}
+
+// Info tells an activity's function about its call; false outside of one.
+func Info(ctx context.Context) (ActivityInfo, bool) {
+	c, ok := ctx.Value(callKey{}).(*engine.Call)
+	if !ok {
+		return ActivityInfo{}, false
+	}
+	return ActivityInfo{
+		Name: c.Name, Instance: c.Instance.ID, Execution: c.Instance.Execution, Task: c.ID,
+		Attempt: int(c.Attempt), Key: c.Key, Tags: c.Tags,
+	}, true
+}
+
+// invoke runs the definition for the engine.
+func (a *activity) invoke(ctx context.Context, c *engine.Call) (o engine.Outcome) {
+	ctx, end := startActivitySpan(context.WithValue(ctx, callKey{}, c), a, c)
+	defer func() {
+		if r := recover(); r != nil {
+			o = engine.Outcome{Failure: failureOf(panicError(r))}
+		}
+		end(o)
+	}()
+	result, err := a.run(ctx, c.Input)
+	if err != nil {
+		return engine.Outcome{Failure: failureOf(err)}
+	}
+	return engine.Outcome{Result: result}
+}
+
+// settle asks the definition's Reconcile for the engine.
+func (a *activity) settle(log *slog.Logger) func(ctx context.Context, c *engine.Call) (engine.Outcome, engine.Finding) {
+	if a.reconcile == nil {
+		return nil
+	}
+	return func(ctx context.Context, c *engine.Call) (o engine.Outcome, found engine.Finding) {
+		log := log.With("activity", a.name, "instance", c.Instance.ID, "key", c.Key)
+		defer func() {
+			if r := recover(); r != nil {
+				log.Error("Reconcile panicked", "panic", r)
+				o, found = engine.Outcome{}, engine.CannotTell
+			}
+		}()
+		result, happened, err := a.reconcile(context.WithValue(ctx, callKey{}, c), c.Input)
+		switch {
+		case err != nil:
+			log.Error("Reconcile could not tell what became of a call", "err", err)
+			return engine.Outcome{}, engine.CannotTell
+		case !happened:
+			return engine.Outcome{}, engine.DidNotHappen
+		}
+		return engine.Outcome{Result: result}, engine.Happened
+	}
+}

@@ -1,0 +1,220 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/agentrun-dev/agentrun/durable/engine"
+	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/store"
+)
+
+// Errors of a client; use errors.Is.
+var (
+	// ErrNotFound: there is no such instance or entity.
+	ErrNotFound = engine.ErrNotFound
+	// ErrExists: the instance id is taken.
+	ErrExists = engine.ErrExists
+	// ErrInvalid: an argument cannot be right, whatever the state of the hub.
+	ErrInvalid = engine.ErrInvalid
+)
+
+// IsNotFound reports whether err says that there is no such instance or entity.
+func IsNotFound(err error) bool { return errors.Is(err, ErrNotFound) }
+
+// hub is a task hub: the engine in this process, or one at the other end of a
+// connection.
+type hub interface {
+	Start(ctx context.Context, s engine.Start) (string, error)
+	Raise(ctx context.Context, id, name string, data history.Payload) error
+	Terminate(ctx context.Context, id string, output history.Payload, recurse bool) error
+	Suspend(ctx context.Context, id string, reason history.Payload) error
+	Resume(ctx context.Context, id string, reason history.Payload) error
+	Signal(ctx context.Context, id, op string, input history.Payload) error
+	Get(ctx context.Context, id string, data bool) (*engine.State, error)
+	Wait(ctx context.Context, id string) (*engine.State, error)
+	Query(ctx context.Context, q store.Query, data bool) ([]*engine.State, string, error)
+	Entity(ctx context.Context, id string) (*engine.EntityState, error)
+	Entities(ctx context.Context, q store.Query) ([]*engine.EntityState, string, error)
+	Executions(ctx context.Context, id string) ([]string, error)
+	History(ctx context.Context, id, execution string) iter.Seq2[*history.Event, error]
+	Payload(ctx context.Context, h history.Hash) ([]byte, error)
+}
+
+// Client starts and steers instances of a task hub, in this process or another.
+// Its methods may be called from any goroutine. Those that change something
+// return when the change is on disk; when their context ends first, it may still
+// take effect.
+type Client struct{ hub hub }
+
+// State is what a client sees of an instance.
+type State struct{ engine.State }
+
+// EntityState is what a client sees of an entity.
+type EntityState = engine.EntityState
+
+// Schedule starts an instance of the orchestration with this name.
+func (c *Client) Schedule(ctx context.Context, name string, in any, opts ...CallOption) (string, error) {
+	input, err := encode(in)
+	if err != nil {
+		return "", fmt.Errorf("input of orchestration %s: %w", name, err)
+	}
+	o := optionsOf(opts)
+	trace, end := startCreateSpan(ctx, name, o.version)
+	id, err := c.hub.Start(ctx, engine.Start{ID: o.instance, Name: name, Version: o.version, Input: input, Tags: o.tags, Trace: trace})
+	end(id, err)
+	if err != nil {
+		return "", fmt.Errorf("start %s: %w", name, about(o.instance, err))
+	}
+	return id, nil
+}
+
+// about puts the id in front of the engine's plain errors.
+func about(id string, err error) error {
+	if id != "" && (err == ErrExists || err == ErrNotFound) { //nolint:errorlint // only the bare ones
+		return fmt.Errorf("%s: %w", id, err)
+	}
+	return err
+}
+
+// RaiseEvent sends an external event to an instance. One that has ended drops it.
+func (c *Client) RaiseEvent(ctx context.Context, id, name string, data any) error {
+	p, err := encode(data)
+	if err != nil {
+		return fmt.Errorf("event %s: %w", name, err)
+	}
+	return about(id, c.hub.Raise(ctx, id, name, p))
+}
+
+// Terminate ends an instance without running more of its code; output, any JSON
+// value, becomes its output. With recurse its children end likewise, at every
+// depth. An instance that has ended stays as it is.
+func (c *Client) Terminate(ctx context.Context, id string, output any, recurse bool) error {
+	p, err := encode(output)
+	if err != nil {
+		return fmt.Errorf("output of %s: %w", id, err)
+	}
+	return about(id, c.hub.Terminate(ctx, id, p, recurse))
+}
+
+// Suspend keeps an instance from going on until Resume. What arrives meanwhile is
+// recorded and waits.
+func (c *Client) Suspend(ctx context.Context, id, reason string) error {
+	return about(id, c.hub.Suspend(ctx, id, history.Payload(reason)))
+}
+
+// Resume lets a suspended instance go on.
+func (c *Client) Resume(ctx context.Context, id, reason string) error {
+	return about(id, c.hub.Resume(ctx, id, history.Payload(reason)))
+}
+
+// Signal sends an operation to an entity, by id and name; see [Op.Send].
+func (c *Client) Signal(ctx context.Context, entityID, op string, in any) error {
+	p, err := encode(in)
+	if err != nil {
+		return fmt.Errorf("input of operation %s: %w", op, err)
+	}
+	return c.hub.Signal(ctx, entityID, op, p)
+}
+
+// Get gives an instance's state, with its input and output.
+func (c *Client) Get(ctx context.Context, id string) (*State, error) {
+	return state(c.hub.Get(ctx, id, true))
+}
+
+// Wait waits until an instance has ended and gives its state. It waits also for
+// one that does not exist yet.
+func (c *Client) Wait(ctx context.Context, id string) (*State, error) {
+	return state(c.hub.Wait(ctx, id))
+}
+
+func state(s *engine.State, err error) (*State, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &State{*s}, nil
+}
+
+// Query selects instances; its zero value selects all.
+type Query struct {
+	TopLevel    bool              // without children
+	Prefix      string            // of the id
+	Names       []string          // any of these orchestrations
+	Statuses    []history.Status  // any of these
+	CreatedFrom time.Time         // from <= created
+	CreatedTo   time.Time         // created < to
+	Tags        map[string]string // all of these
+	Newest      bool              // newest first, instead of oldest first
+	Data        bool              // with inputs and outputs
+}
+
+// Query lists instances, page by page as the sequence is read.
+func (c *Client) Query(ctx context.Context, q Query) iter.Seq2[*State, error] {
+	sq := store.Query{
+		TopLevel: q.TopLevel, Prefix: q.Prefix, Names: q.Names, Statuses: q.Statuses,
+		CreatedFrom: q.CreatedFrom, CreatedTo: q.CreatedTo, Tags: q.Tags, Newest: q.Newest,
+	}
+	return pages(func(token string) ([]*State, string, error) {
+		sq.Token = token
+		found, next, err := c.hub.Query(ctx, sq, q.Data)
+		states := make([]*State, len(found))
+		for i, s := range found {
+			states[i] = &State{*s}
+		}
+		return states, next, err
+	})
+}
+
+// Entity gives an entity's state; an error for which IsNotFound is true if it has
+// none.
+func (c *Client) Entity(ctx context.Context, id string) (*EntityState, error) {
+	return c.hub.Entity(ctx, id)
+}
+
+// Entities lists the entities whose id has the prefix, such as "@approval@".
+func (c *Client) Entities(ctx context.Context, prefix string) iter.Seq2[*EntityState, error] {
+	return pages(func(token string) ([]*EntityState, string, error) {
+		return c.hub.Entities(ctx, store.Query{Prefix: prefix, Token: token})
+	})
+}
+
+// pages makes one sequence of a paged answer.
+func pages[T any](page func(token string) ([]T, string, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for token := ""; ; {
+			items, next, err := page(token)
+			if err != nil {
+				var zero T
+				yield(zero, err)
+				return
+			}
+			for _, item := range items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if next == "" {
+				return
+			}
+			token = next
+		}
+	}
+}
+
+// Executions lists the ids of an instance's executions, oldest first; the last
+// one is the current.
+func (c *Client) Executions(ctx context.Context, id string) ([]string, error) {
+	return c.hub.Executions(ctx, id)
+}
+
+// History streams the committed history of one execution of an instance; "" is
+// the current one.
+func (c *Client) History(ctx context.Context, id, execution string) iter.Seq2[*history.Event, error] {
+	return c.hub.History(ctx, id, execution)
+}
+
+// Load reads a payload. The caller must not change it.
+func (c *Client) Load(ctx context.Context, r Ref) ([]byte, error) { return c.hub.Payload(ctx, r.Hash) }

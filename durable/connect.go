@@ -1,0 +1,70 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/agentrun-dev/agentrun/durable/store"
+	"github.com/agentrun-dev/agentrun/durable/taskhub"
+)
+
+// serve lets other processes in.
+func (rt *Runtime) serve(path string) error {
+	lis, err := taskhub.Listen(taskhub.SocketPath(path))
+	if err != nil {
+		return fmt.Errorf("the task hub's socket: %w", err)
+	}
+	rt.server = taskhub.Serve(lis, rt.engine, taskhub.Info{})
+	return nil
+}
+
+// connectPatience bounds how long Connect waits for a holder that is just coming
+// or going.
+const connectPatience = 5 * time.Second
+
+// Connection is a client of a task hub and what it needs to be one.
+type Connection struct {
+	*Client
+	close func() error
+}
+
+// Connect gives a client of the hub at url for a short command. If another
+// process has the hub open, it goes through that one. If none has, the hub is
+// opened here, with defs, and let go by Close; then instances whose definitions
+// are missing keep what is sent to them for the program that runs them.
+func Connect(ctx context.Context, url string, o Options, defs ...Definition) (*Connection, error) {
+	o.OnHeld = nil
+	patience := time.Now().Add(connectPatience)
+	for {
+		rt, err := OpenWith(ctx, url, o, defs...)
+		if err == nil {
+			return &Connection{rt.client, rt.Close}, nil
+		}
+		var held *store.HeldError
+		if !errors.As(err, &held) {
+			return nil, err
+		}
+		_, path, err := parseURL(url)
+		if err != nil {
+			return nil, err
+		}
+		remote, err := taskhub.Dial(ctx, taskhub.SocketPath(path))
+		if err == nil {
+			return &Connection{&Client{remote}, remote.Close}, nil
+		}
+		if ctx.Err() != nil || !errors.Is(err, taskhub.ErrUnavailable) || time.Now().After(patience) {
+			return nil, fmt.Errorf("%w, but cannot be reached: %w; end that program, or wait until it is done", held, err)
+		}
+		// Between taking the lease and listening, and between closing its socket and
+		// letting go, the holder has no ear.
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Close lets go of the hub.
+func (c *Connection) Close() error { return c.close() }

@@ -1,0 +1,132 @@
+package durable
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/agentrun-dev/agentrun/durable/engine"
+	"github.com/agentrun-dev/agentrun/durable/history"
+)
+
+// Context is what an orchestration may use of the world. Everything that it
+// gives is the same each time the orchestration is replayed; what comes from
+// elsewhere (the clock, random numbers, files, goroutines) is not, and belongs
+// into activities.
+//
+// A Context belongs to one execution of one orchestration and must be used only
+// by its function.
+type Context struct{ x *executor }
+
+// InstanceID is the id of the instance that runs.
+func (ctx *Context) InstanceID() string { return ctx.x.instance.ID }
+
+// ExecutionID is the id of the current execution: 32 hex digits, new after each
+// ContinueAsNew.
+func (ctx *Context) ExecutionID() string { return ctx.x.instance.Execution }
+
+// Name is the orchestration's name.
+func (ctx *Context) Name() string { return ctx.x.def.name }
+
+// Parent is the id of the instance that started this one as a child, or "".
+func (ctx *Context) Parent() string {
+	if p := ctx.x.begun.Parent; p != nil {
+		return p.ID
+	}
+	return ""
+}
+
+// Tags are those that the instance was started with. The caller must not change
+// the map.
+func (ctx *Context) Tags() map[string]string { return ctx.x.begun.Tags }
+
+// Now is the orchestration's clock: the time at which the current turn was
+// dispatched. It never runs backwards.
+func (ctx *Context) Now() time.Time { return ctx.x.now }
+
+// IsReplaying tells whether the code that runs now ran before, in an earlier
+// turn. Nothing that the orchestration decides may depend on it.
+func (ctx *Context) IsReplaying() bool { return ctx.x.replaying }
+
+// NewGUID gives a new UUID, the same in each replay.
+func (ctx *Context) NewGUID() string { return ctx.x.guid() }
+
+// guid derives UUIDs from the execution and a counter.
+func (x *executor) guid() string {
+	x.guids++
+	b := make([]byte, 0, 64)
+	b = append(b, x.instance.ID...)
+	b = append(b, 0)
+	b = append(b, x.instance.Execution...)
+	b = binary.BigEndian.AppendUint64(b, x.guids)
+	sum := sha256.Sum256(b)
+	return engine.FormatUUID([16]byte(sum[:16]))
+}
+
+// SetCustomStatus sets what clients see as the instance's custom status, as JSON.
+// A value that has no JSON form fails the orchestration.
+func (ctx *Context) SetCustomStatus(v any) {
+	p, err := encode(v)
+	if err != nil {
+		ctx.x.fail(fmt.Errorf("custom status: %w", err))
+		return
+	}
+	ctx.x.custom = p
+}
+
+// SendEvent sends an external event to another instance. One that does not exist
+// or has ended drops it.
+func (ctx *Context) SendEvent(instance, name string, v any) error {
+	p, err := encode(v)
+	if err != nil {
+		return fmt.Errorf("event %s: %w", name, err)
+	}
+	ctx.x.emit(&history.Event{Kind: history.EventSent, Target: instance, Name: name, Data: p})
+	return nil
+}
+
+// ContinueAsNew ends the execution and begins the next one of the same instance,
+// with an empty history and a new input. Return its error as the orchestration's:
+//
+//	return nil, ctx.ContinueAsNew(next)
+//
+// External events that nobody has taken go over to the next execution; answers
+// to what this one started do not.
+func (ctx *Context) ContinueAsNew(input any) error {
+	p, err := encode(input)
+	if err != nil {
+		return fmt.Errorf("continue as new: %w", err)
+	}
+	return &continueAsNew{p}
+}
+
+// continueAsNew travels through the body as an error.
+type continueAsNew struct{ input history.Payload }
+
+func (*continueAsNew) Error() string { return "the orchestration continues as new" }
+
+// Logger writes log records once: while the orchestration is replayed they are
+// dropped. Records carry the instance and the orchestration's name.
+func (ctx *Context) Logger() *slog.Logger {
+	return slog.New(replaySafe{ctx.x.rt.logger().Handler(), ctx.x}).With("orchestration", ctx.Name(), "instance", ctx.InstanceID())
+}
+
+type replaySafe struct {
+	slog.Handler
+	x *executor
+}
+
+func (h replaySafe) Enabled(ctx context.Context, l slog.Level) bool {
+	return !h.x.replaying && !h.x.unwinding && h.Handler.Enabled(ctx, l)
+}
+
+func (h replaySafe) WithAttrs(a []slog.Attr) slog.Handler {
+	return replaySafe{h.Handler.WithAttrs(a), h.x}
+}
+
+func (h replaySafe) WithGroup(name string) slog.Handler {
+	return replaySafe{h.Handler.WithGroup(name), h.x}
+}

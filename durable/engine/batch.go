@@ -1,0 +1,151 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/agentrun-dev/agentrun/durable/store"
+)
+
+// rowBuilder gathers what a batch writes for one instance: several turns become
+// one history row and one row update.
+type rowBuilder struct {
+	in     *instance
+	events []byte
+	shared bool // events is a change set's own slice, not to be appended to
+	row    *store.Instance
+}
+
+// build makes a batch of a prefix of the log; nil if nothing of it needs the
+// disk. A message that was sent and consumed within the batch is never written.
+// The batch is valid until the next call: it is built once and tried until it
+// commits, so that what is noted on the way (keys, stored, known) needs no undo.
+func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
+	n := l.batches.Load() + 1
+	clear(l.index)
+	l.rows = l.rows[:0]
+	b := &l.batch
+	*b = store.Batch{
+		Epoch: l.epoch, Instances: b.Instances[:0], History: b.History[:0], Ended: b.Ended[:0], Inbox: b.Inbox[:0],
+		Consumed: b.Consumed[:0], Payloads: b.Payloads[:0], Refs: b.Refs[:0], Effects: b.Effects[:0],
+	}
+	for _, cs := range q {
+		for _, m := range cs.used {
+			m.usedBatch = n
+		}
+	}
+	for _, cs := range q {
+		if cs.row != nil {
+			if err := l.addTurn(cs); err != nil {
+				return nil, err
+			}
+		}
+		for _, m := range cs.out {
+			if m.usedBatch != n {
+				m.stored = true
+				b.Inbox = append(b.Inbox, store.Message{Key: m.key, To: m.to, Data: m.encode()})
+			}
+		}
+		for _, m := range cs.hold {
+			m.stored = true
+			b.Inbox = append(b.Inbox, store.Message{Key: m.key, To: m.to, Data: m.encode()})
+		}
+		for _, m := range cs.used {
+			if m.stored {
+				b.Consumed = append(b.Consumed, m.key)
+			}
+		}
+		for _, p := range cs.pieces {
+			b.Payloads = append(b.Payloads, store.Payload(p))
+			if cs.in != nil {
+				b.Refs = append(b.Refs, store.PayloadRef{Hash: p.Hash, Num: cs.row.Num})
+			}
+		}
+		for _, h := range cs.keep {
+			b.Refs = append(b.Refs, store.PayloadRef{Hash: h, Num: cs.row.Num})
+		}
+		b.Effects = append(b.Effects, cs.effects...)
+	}
+	for i := range l.rows {
+		r := &l.rows[i]
+		if err := l.flush(r); err != nil {
+			return nil, err
+		}
+		r.row.First, r.row.Last = r.in.first, r.in.lastRow
+		b.Instances = append(b.Instances, store.InstanceRow{Instance: r.row, New: !r.in.known})
+		r.in.known = true
+	}
+	if len(b.Instances)+len(b.Inbox)+len(b.Consumed)+len(b.Effects)+len(b.Payloads) == 0 {
+		return nil, nil
+	}
+	return b, nil
+}
+
+func (l *commitLog) addTurn(cs *changeSet) error {
+	i, ok := l.index[cs.in]
+	if !ok {
+		i = len(l.rows)
+		l.index[cs.in] = i
+		l.rows = append(l.rows, rowBuilder{in: cs.in})
+	}
+	r := &l.rows[i]
+	if cs.ended != nil && cs.endedFirst {
+		if err := l.archive(r, cs.ended); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(r.events) == 0:
+		r.events, r.shared = cs.events, true
+	case r.shared:
+		joined := make([]byte, 0, 2*(len(r.events)+len(cs.events)))
+		r.events, r.shared = append(append(joined, r.events...), cs.events...), false
+	default:
+		r.events = append(r.events, cs.events...)
+	}
+	r.row = cs.row
+	if cs.ended != nil && !cs.endedFirst {
+		return l.archive(r, cs.ended)
+	}
+	return nil
+}
+
+// archive closes the rows of an execution; those that follow are the next one's.
+func (l *commitLog) archive(r *rowBuilder, x *store.Execution) error {
+	if err := l.flush(r); err != nil {
+		return err
+	}
+	x.First, x.Last = r.in.first, r.in.lastRow
+	l.batch.Ended = append(l.batch.Ended, *x)
+	r.in.first, r.in.lastRow = 0, 0
+	return nil
+}
+
+// flush writes the gathered events as history rows, cut between events.
+func (l *commitLog) flush(r *rowBuilder) error {
+	for rest := r.events; len(rest) > 0; {
+		n := len(rest)
+		if n > maxRow {
+			n = 0
+			for n < len(rest) {
+				size, w := binary.Uvarint(rest[n:])
+				if w <= 0 || size > uint64(len(rest)-n-w) {
+					return errors.New("a history row was encoded wrongly")
+				}
+				if n > 0 && n+w+int(size) > maxRow {
+					break
+				}
+				n += w + int(size)
+			}
+		}
+		l.rowKey++
+		l.batch.History = append(l.batch.History, store.HistoryRow{Key: l.rowKey, Prev: r.in.lastRow, Data: rest[:n]})
+		r.in.lastRow = l.rowKey
+		if r.in.first == 0 {
+			r.in.first = l.rowKey
+		}
+		rest = rest[n:]
+	}
+	r.events, r.shared = nil, false
+	return nil
+}

@@ -1,0 +1,339 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/store"
+	"github.com/agentrun-dev/agentrun/internal/crashpoint"
+)
+
+// changeSet is what one turn did. It is complete when it is submitted; from
+// then on it belongs to the log.
+type changeSet struct {
+	in  *instance // whose row and history it writes; nil: only the rest
+	row *store.Instance
+	// events are the turn's, as history rows hold them.
+	events []byte
+	// ended is set where events end an execution that continues as new, or is
+	// replaced: row is then that of the next one.
+	ended      *store.Execution
+	endedFirst bool // it ended before events, which are the next one's
+
+	out     []*message // sent to other instances
+	used    []*message // consumed, or dropped
+	hold    []*message // from outside, for an instance that cannot run here
+	pieces  []Piece
+	keep    []history.Hash
+	effects []store.EffectWrite
+
+	// The effects, after the commit.
+	calls []*call // activities to start
+	abort []*call // activities whose orchestration has ended
+	acks  []ack
+	told  *Recorded // for OnTurn
+	final bool      // the instance has ended: wake its waiters
+	done  chan error
+
+	size int
+	pos  uint64
+}
+
+type ack struct {
+	tell func(error)
+	err  error // the answer, which waits for the commit all the same
+}
+
+func (cs *changeSet) answer(m *message, err error) {
+	if m.ack != nil {
+		cs.acks = append(cs.acks, ack{m.ack, err})
+	}
+}
+
+// Bounds of the log.
+const (
+	maxAhead       = 2 << 20               // bytes of change sets that run ahead of the disk
+	maxSpeculation = 50 * time.Millisecond // age of the oldest uncommitted turn beyond which nothing new speculates
+	maxRow         = 256 << 10             // bytes of one history row, cut between events
+)
+
+// commitLog is the one ordered log of turns. Committing is a role, not a
+// goroutine: whoever ends a turn while nobody commits takes it, commits
+// everything that is ready as one batch, and passes it on. So a chain of steps
+// needs no hand-over, a group forms only while a commit runs, and nobody commits
+// for others longer than one batch.
+type commitLog struct {
+	e *Engine
+
+	mu         sync.Mutex
+	changed    sync.Cond // room in the queue, the role was given up, or stopped
+	queue      []*changeSet
+	spare      []*changeSet
+	bytes      int
+	last       uint64    // position given out last
+	oldest     time.Time // when the queue's first change set came
+	committing bool
+	since      time.Time // oldest of the batch that is being committed
+	stopped    bool
+
+	committed atomic.Uint64
+	failing   atomic.Pointer[error]
+
+	// The committer's.
+	batch   store.Batch
+	batches atomic.Uint64 // committed; others may read it
+	epoch   uint64
+	rowKey  int64
+	index   map[*instance]int
+	rows    []rowBuilder
+}
+
+func (l *commitLog) init(e *Engine) {
+	l.e, l.changed.L, l.index = e, &l.mu, map[*instance]int{}
+}
+
+// submit gives a change set its place in the log. It waits while too much is
+// ahead of the disk.
+func (l *commitLog) submit(cs *changeSet) {
+	cs.size += len(cs.events) + 256
+	for _, p := range cs.pieces {
+		cs.size += len(p.Data)
+	}
+	l.mu.Lock()
+	for l.bytes > maxAhead && !l.stopped {
+		if l.committing {
+			l.changed.Wait()
+			continue
+		}
+		l.mu.Unlock()
+		l.drive(false)
+		l.mu.Lock()
+	}
+	if l.stopped {
+		l.mu.Unlock()
+		cs.fail(l.e.stopError())
+		return
+	}
+	l.last++
+	cs.pos = l.last
+	if cs.in != nil {
+		cs.in.pos = cs.pos
+	}
+	if len(l.queue) == 0 {
+		l.oldest = time.Now()
+	}
+	l.queue = append(l.queue, cs)
+	l.bytes += cs.size
+	l.mu.Unlock()
+}
+
+// mayRunAhead says whether a pure activity may start before the turn that is
+// being made is on disk.
+func (l *commitLog) mayRunAhead() bool {
+	if l.failing.Load() != nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	oldest := l.since
+	if oldest.IsZero() && len(l.queue) > 0 {
+		oldest = l.oldest
+	}
+	return l.bytes < maxAhead && !l.stopped && (oldest.IsZero() || time.Since(oldest) < maxSpeculation)
+}
+
+// await holds back a result while the log is full, so that memory stays bounded
+// when activities are faster than the disk.
+func (l *commitLog) await() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.bytes > maxAhead && l.committing && !l.stopped {
+		l.changed.Wait()
+	}
+}
+
+// write submits a change set and waits until it is on disk.
+func (l *commitLog) write(cs *changeSet) error {
+	cs.done = make(chan error, 1)
+	l.submit(cs)
+	l.drive(false)
+	return <-cs.done
+}
+
+// drive takes the role of the committer if something is ready and nobody has it,
+// for one batch. own tells the dispatcher that the caller is one of its
+// goroutines, which starts one of the released activities itself.
+func (l *commitLog) drive(own bool) {
+	l.mu.Lock()
+	if l.committing || len(l.queue) == 0 || l.stopped {
+		l.mu.Unlock()
+		return
+	}
+	l.committing = true
+	q := l.queue
+	l.queue, l.bytes, l.since = l.spare[:0], 0, l.oldest
+	l.spare = nil
+	l.changed.Broadcast()
+	l.mu.Unlock()
+
+	err := l.commit(q)
+	var calls []*call
+	for _, cs := range q {
+		if err != nil {
+			cs.fail(err)
+		} else {
+			calls = l.release(cs, calls)
+		}
+	}
+
+	l.mu.Lock()
+	clear(q)
+	l.spare = q[:0]
+	l.committing, l.since = false, time.Time{}
+	more := len(l.queue) > 0
+	l.changed.Broadcast()
+	l.mu.Unlock()
+	l.e.calls.put(own, calls...)
+	if more {
+		go l.drive(false)
+	}
+	l.e.instances.trim(l.committed.Load())
+}
+
+// commit makes one batch of q and tries it until it is on disk.
+func (l *commitLog) commit(q []*changeSet) error {
+	b, err := l.build(q)
+	if err != nil {
+		l.e.halt(err)
+		return l.e.Err()
+	}
+	if b != nil {
+		crashpoint.Hit("before-commit")
+		wait := 10 * time.Millisecond
+		for {
+			if err = l.e.store.Commit(context.Background(), b); err == nil {
+				break
+			}
+			if errors.Is(err, store.ErrUnknown) || errors.Is(err, store.ErrFenced) {
+				l.e.halt(err)
+				return l.e.Err()
+			}
+			if l.failing.Swap(&err) == nil {
+				l.e.log.Warn("a commit failed and is tried again", "err", err)
+			}
+			select {
+			case <-time.After(wait):
+			case <-l.e.halted:
+				return l.e.stopError()
+			}
+			if l.e.closing.Load() && wait > 500*time.Millisecond {
+				l.e.halt(err)
+				return l.e.Err()
+			}
+			wait = min(2*wait, time.Second)
+		}
+		if l.failing.Swap(nil) != nil {
+			l.e.log.Info("commits work again")
+		}
+	}
+	l.committed.Store(q[len(q)-1].pos)
+	if b != nil {
+		n := l.batches.Add(1)
+		crashpoint.Hit("commit")
+		if l.e.opts.OnCommit != nil {
+			l.e.opts.OnCommit(n)
+		}
+	}
+	return nil
+}
+
+// release lets the effects of a committed change set out, but for the start of
+// its activities, which it adds to calls.
+func (l *commitLog) release(cs *changeSet, calls []*call) []*call {
+	l.e.payloads.unpin(cs.pieces)
+	for _, c := range cs.abort {
+		c.abort()
+	}
+	for _, a := range cs.acks {
+		a.tell(a.err)
+	}
+	if cs.told != nil {
+		l.e.opts.OnTurn(*cs.told)
+	}
+	if cs.final {
+		l.e.waiters.wake(cs.in.id)
+	}
+	if cs.done != nil {
+		cs.done <- nil
+	}
+	return append(calls, cs.calls...)
+}
+
+// fail tells everybody who waits for the change set that it did not happen as
+// far as this engine knows.
+func (cs *changeSet) fail(err error) {
+	for _, a := range cs.acks {
+		a.tell(err)
+	}
+	if cs.done != nil {
+		cs.done <- err
+	}
+}
+
+// abandon stops the log where it is.
+func (l *commitLog) abandon() {
+	l.mu.Lock()
+	q := l.queue
+	l.queue, l.bytes, l.stopped = nil, 0, true
+	l.changed.Broadcast()
+	l.mu.Unlock()
+	for _, cs := range q {
+		cs.fail(store.ErrUnknown)
+	}
+}
+
+// stop commits what is queued and then takes nothing more.
+func (l *commitLog) stop() {
+	l.mu.Lock()
+	for !l.stopped && (l.committing || len(l.queue) > 0) {
+		if l.committing {
+			l.changed.Wait()
+			continue
+		}
+		l.mu.Unlock()
+		l.drive(false)
+		l.mu.Lock()
+	}
+	l.stopped = true
+	for l.committing {
+		l.changed.Wait()
+	}
+	l.changed.Broadcast()
+	l.mu.Unlock()
+}
+
+// stopError is why nothing is committed any more.
+func (e *Engine) stopError() error {
+	if err := e.Err(); err != nil {
+		return err
+	}
+	return ErrClosed
+}
+
+// Health tells why commits fail at the moment; nil when they work.
+func (e *Engine) Health() error {
+	if err := e.Err(); err != nil {
+		return err
+	}
+	if p := e.commits.failing.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Commits tells how many batches this engine has committed.
+func (e *Engine) Commits() uint64 { return e.commits.batches.Load() }

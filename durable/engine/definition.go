@@ -1,0 +1,158 @@
+package engine
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/agentrun-dev/agentrun/durable/history"
+)
+
+// Definitions are what an engine can run. An instance whose definition is not
+// among them waits: it never fails for that.
+type Definitions struct {
+	Orchestrations []Orchestration
+	Activities     []Activity
+	Entities       []Entity
+}
+
+// Orchestration makes executors for the instances of one name.
+type Orchestration struct {
+	Name string
+	New  func() Executor
+}
+
+// Executor runs the turns of one execution of an orchestration. The engine
+// calls it from one goroutine at a time, keeps it between turns while memory
+// lasts, and makes a new one, which it gives the past to, when it is gone.
+type Executor interface {
+	// Turn applies t.New, after t.Past where that is set, runs the body until it
+	// waits for what has not come, and fills in the results of t.
+	Turn(t *Turn)
+	// Close lets go of the body, running its deferred functions. It is called
+	// once, and not while Turn runs.
+	Close()
+}
+
+// Turn is one step of an execution: the shape of the protocol's
+// OrchestratorRequest and OrchestratorResponse.
+type Turn struct {
+	Name     string
+	Instance history.Instance
+	Payloads PayloadReader
+
+	// Past is the committed history of the execution; nil when the executor has
+	// seen it already. An error in it is the store's.
+	Past iter.Seq2[*history.Event, error]
+	// New are the events of this turn. The first is an OrchestratorStarted,
+	// whose time is the orchestration's clock.
+	New []*history.Event
+
+	// Actions are the events that the body caused, ids set, in program order. An
+	// ExecutionCompleted can only be the last one.
+	Actions []*history.Event
+	// Pieces are payloads that the body stored in this turn.
+	Pieces []Piece
+	// CustomStatus is nil where the turn left it alone.
+	CustomStatus history.Payload
+	// NewVersion and Carryover go with a completion as ContinuedAsNew: the next
+	// execution's version ("" keeps it) and the events that it starts with.
+	NewVersion string
+	Carryover  []*history.Event
+	// Err is set when the past could not be read: the turn did nothing.
+	Err error
+}
+
+// Effect says what running an activity a second time would do, and so when the
+// engine may start it and how often.
+type Effect int
+
+const (
+	// AtLeastOnce: it starts after the commit that schedules it, and once more
+	// after a crash.
+	AtLeastOnce Effect = iota
+	// Pure changes nothing in the world: it may start before that commit.
+	Pure
+	// AtMostOnce commits an intent of its own before it starts; an intent
+	// without a receipt is settled by Reconcile, never by starting it again.
+	AtMostOnce
+)
+
+// Activity is a function that runs outside the orchestration.
+type Activity struct {
+	Name   string
+	Effect Effect
+	Run    func(ctx context.Context, c *Call) Outcome
+	// Reconcile finds out what became of a call of an AtMostOnce activity whose
+	// outcome is unknown. nil: nobody can.
+	Reconcile func(ctx context.Context, c *Call) (Outcome, Finding)
+}
+
+// Finding is what Reconcile found out.
+type Finding int
+
+const (
+	// CannotTell: the call fails with UnknownOutcome.
+	CannotTell Finding = iota
+	// Happened: the outcome is the call's.
+	Happened
+	// DidNotHappen: it never took effect, so it may start, with a new intent.
+	DidNotHappen
+)
+
+// Call is one attempt of an activity.
+type Call struct {
+	Name      string
+	Version   string
+	Instance  history.Instance
+	ID        int32 // of its TaskScheduled event
+	Attempt   int32 // from 1
+	Key       string
+	Input     history.Payload
+	Tags      map[string]string
+	Trace     history.TraceContext
+	Payloads  PayloadReader
+	Scheduled time.Time
+	pieces    []Piece
+	engine    *Engine
+}
+
+// Outcome is what an activity came to: a failure, or a result.
+type Outcome struct {
+	Result  history.Payload
+	Failure *history.Failure
+}
+
+// Entity runs batches of operations on entities of one name.
+type Entity struct {
+	Name string
+	Run  func(b *EntityBatch)
+}
+
+// EntityBatch is some consecutive operations on one entity, in the order of
+// their arrival.
+type EntityBatch struct {
+	ID       string // @name@key
+	Now      time.Time
+	State    history.Payload // before and after; nil is no state
+	Ops      []*history.Event
+	Payloads PayloadReader
+
+	Results []Outcome // one for each of Ops
+	// Sent are EntityOperationSignaled events (Target set) and ExecutionStarted
+	// events (Instance.ID set) that the operations cause.
+	Sent   []*history.Event
+	Pieces []Piece
+	Keep   []history.Hash // payloads stored by others that the state now refers to
+}
+
+// Piece is a payload to be stored by its hash together with a turn or result.
+type Piece struct {
+	Hash history.Hash
+	Data []byte
+}
+
+// PayloadReader reads payloads by hash, also those not yet committed.
+type PayloadReader interface {
+	Payload(ctx context.Context, h history.Hash) ([]byte, error)
+}

@@ -1,0 +1,292 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/agentrun-dev/agentrun/durable/history"
+)
+
+// call is one activity that was scheduled and not yet answered.
+type call struct {
+	in        *instance // for the lane and the mailbox only: the instance's state is its owner's
+	act       *Activity // nil: not defined here, so it waits
+	exec      string
+	num       int64
+	key       string
+	ev        *history.Event // its TaskScheduled
+	effect    effectState    // what is known of an AtMostOnce call
+	recovered bool           // found in the history when the engine opened
+
+	mu        sync.Mutex
+	cancelled bool
+	cancel    context.CancelFunc // while it runs
+}
+
+// abort cancels the call: it does not start any more, or its context ends.
+func (c *call) abort() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cancelled = true
+	if c.cancel != nil {
+		c.cancel()
+	}
+}
+
+// begin gives the context to run under; false if the call was aborted before.
+func (c *call) begin(parent context.Context) (context.Context, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cancelled {
+		return nil, false
+	}
+	ctx, cancel := context.WithCancel(parent)
+	c.cancel = cancel
+	return ctx, true
+}
+
+func (c *call) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cancel()
+	c.cancel = nil
+}
+
+// idempotencyKey names a logical call for ever: it is the same for each retry
+// and after each crash, continue-as-new and rewind, and no other call has it.
+func idempotencyKey(hub string, in *instance, ev *history.Event) string {
+	logical := ev.Call
+	if logical == 0 {
+		logical = ev.ID // written by someone who numbers no calls
+	}
+	h := sha256.New()
+	for _, s := range []string{hub, in.id, in.row.Origin, strconv.Itoa(int(in.row.Generation)), strconv.Itoa(int(logical))} {
+		h.Write([]byte(s))
+		h.Write([]byte{0})
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// lane is the calls of one instance that wait to start.
+type lane struct {
+	in    *instance
+	calls []*call
+	head  int
+}
+
+// dispatcher starts calls, at most max at once. It takes them round robin over
+// the instances, so that a fan-out of 100,000 does not delay a single call
+// beside it. Its goroutines are started on demand.
+type dispatcher struct {
+	mu      sync.Mutex
+	lanes   map[*instance]*lane
+	ring    []*lane // lanes with calls, the next one first
+	head    int
+	waiting int
+	running int
+	max     int
+	stopped bool
+	late    bool           // stop has given up waiting
+	landing sync.WaitGroup // results that are being handed on
+	idle    chan struct{}  // closed when stopped and nothing runs
+	work    func(*call)
+}
+
+func (d *dispatcher) init(max int, work func(*call)) {
+	d.lanes, d.max, d.work, d.idle = map[*instance]*lane{}, max, work, make(chan struct{})
+}
+
+// put queues calls. own says that the caller is one of the dispatcher's own
+// goroutines and will take a call itself next.
+func (d *dispatcher) put(own bool, calls ...*call) {
+	if len(calls) == 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped {
+		return
+	}
+	for _, c := range calls {
+		l := d.lanes[c.in]
+		if l == nil {
+			l = &lane{in: c.in}
+			d.lanes[c.in] = l
+		}
+		if l.head == len(l.calls) {
+			l.calls, l.head = l.calls[:0], 0
+			d.ring = append(d.ring, l)
+		}
+		l.calls = append(l.calls, c)
+	}
+	d.waiting += len(calls)
+	n := d.waiting
+	if own {
+		n--
+	}
+	for ; n > 0 && d.running < d.max; n-- {
+		d.running++
+		go d.loop()
+	}
+}
+
+func (d *dispatcher) loop() {
+	ended := false
+	defer func() {
+		if !ended { // an activity ended its goroutine, this one: another one goes on
+			go d.loop()
+		}
+	}()
+	for {
+		c := d.next()
+		if c == nil {
+			ended = true
+			return
+		}
+		d.work(c)
+	}
+}
+
+// land lets a result in, until landed is called; false if stop no longer waits.
+func (d *dispatcher) land() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.late {
+		return false
+	}
+	d.landing.Add(1)
+	return true
+}
+
+func (d *dispatcher) landed() { d.landing.Done() }
+
+// next takes the next call, or ends the caller's term.
+func (d *dispatcher) next() *call {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.head == len(d.ring) || d.stopped {
+		d.ring, d.head = d.ring[:0], 0
+		d.running--
+		if d.stopped && d.running == 0 {
+			close(d.idle)
+		}
+		return nil
+	}
+	l := d.ring[d.head]
+	d.ring[d.head] = nil
+	d.head++
+	if d.head > 1024 && 2*d.head > len(d.ring) {
+		n := copy(d.ring, d.ring[d.head:])
+		clear(d.ring[n:])
+		d.ring, d.head = d.ring[:n], 0
+	}
+	c := l.calls[l.head]
+	l.calls[l.head] = nil
+	l.head++
+	if l.head < len(l.calls) {
+		d.ring = append(d.ring, l)
+	} else {
+		delete(d.lanes, l.in)
+	}
+	d.waiting--
+	return c
+}
+
+// stop starts nothing more and waits for what runs, up to grace. Results that
+// come later are dropped.
+func (d *dispatcher) stop(grace time.Duration) {
+	d.mu.Lock()
+	d.stopped = true
+	if d.running == 0 {
+		d.mu.Unlock()
+		return
+	}
+	d.mu.Unlock()
+	select {
+	case <-d.idle:
+	case <-time.After(grace):
+		d.mu.Lock()
+		d.late = true
+		d.mu.Unlock()
+		d.landing.Wait()
+	}
+}
+
+// work runs one call and hands its result to the instance, on whose turn the
+// same goroutine then goes on, and with the commit after it: a chain of steps
+// runs on one goroutine, without a hand-over between its parts.
+func (e *Engine) work(c *call) {
+	ctx, ok := c.begin(e.ctx)
+	if !ok {
+		return
+	}
+	// What is left when the function never returns: it called runtime.Goexit (as
+	// t.FailNow does), so the rest runs deferred.
+	r := callResult{done: true, Outcome: Outcome{Failure: &history.Failure{
+		Type: "Goexit", Message: "the activity " + c.ev.Name + " ended its goroutine (runtime.Goexit)"}}}
+	defer func() { e.finishCall(ctx, c, r) }()
+	r = e.perform(ctx, c)
+}
+
+// callResult is what became of a call. done=false: it was not run, or its outcome
+// must not be recorded.
+type callResult struct {
+	Outcome
+	pieces []Piece
+	done   bool
+}
+
+// finishCall hands a call's result to its instance.
+func (e *Engine) finishCall(ctx context.Context, c *call, o callResult) {
+	interrupted := ctx.Err() != nil
+	c.end()
+	if !o.done || interrupted && o.Failure != nil && e.closing.Load() {
+		return // cut off by Close: the next engine does it again, or reconciles
+	}
+	if !e.calls.land() {
+		return
+	}
+	defer e.calls.landed()
+	ev := &history.Event{Kind: history.TaskCompleted, ID: history.FromOutside, Time: e.now(), Answers: c.ev.ID, Data: o.Result}
+	if o.Failure != nil {
+		ev.Kind, ev.Data, ev.Failure = history.TaskFailed, nil, o.Failure
+	}
+	m := &message{to: c.in.id, exec: c.exec, ev: ev, call: c, pieces: o.pieces}
+	e.payloads.pin(o.pieces)
+	e.commits.await()
+	if in := e.post(c.in.id, []*message{m}); in != nil {
+		e.own(in)
+	}
+	e.commits.drive(true)
+}
+
+// perform runs the activity's function.
+func (e *Engine) perform(ctx context.Context, c *call) callResult {
+	ac := &Call{
+		Name: c.ev.Name, Version: c.ev.Version,
+		Instance: history.Instance{ID: c.in.id, Execution: c.exec},
+		ID:       c.ev.ID, Attempt: max(c.ev.Attempt, 1), Key: c.key,
+		Input: c.ev.Data, Tags: c.ev.Tags, Trace: c.ev.Trace,
+		Payloads: &e.payloads, Scheduled: c.ev.Time, engine: e,
+	}
+	r := callResult{done: true}
+	if c.act.Effect == AtMostOnce {
+		r.Outcome, r.done = e.performOnce(ctx, c, ac)
+	} else {
+		r.Outcome = c.act.Run(ctx, ac)
+	}
+	r.pieces = ac.pieces
+	return r
+}
+
+// Store keeps data as a payload, which is committed with the call's result and
+// only then. It may be called once per payload, from the activity's goroutine.
+func (c *Call) Store(data []byte) history.Hash {
+	h := history.HashOf(data)
+	c.pieces = append(c.pieces, Piece{Hash: h, Data: data})
+	return h
+}

@@ -1,0 +1,69 @@
+package engine
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/store"
+)
+
+// message goes to the mailbox of one instance.
+//
+// Messages come in three sorts. Those between instances have a key: they are
+// part of the log, and the committer writes them to the inbox unless the turn
+// that consumes them is in the same batch. Results of activities have none: if
+// they are lost, the activity is asked again. Messages of clients have none
+// either, but an ack, which is called after the commit of what became of them.
+type message struct {
+	key  int64
+	to   string
+	exec string // the execution it is meant for; "": whichever is current
+	ev   *history.Event
+
+	ack    func(error)
+	fresh  bool // to is an id that cannot exist yet
+	call   *call
+	pieces []Piece
+
+	// The committer's.
+	stored    bool   // is in the inbox
+	usedBatch uint64 // batch in which a turn consumed it
+}
+
+// size estimates the memory that a message holds, in bytes.
+func (m *message) size() int { return len(m.ev.Data) + len(m.ev.Name) + 128 }
+
+// encode writes what the inbox keeps.
+func (m *message) encode() []byte {
+	b := make([]byte, 0, len(m.ev.Data)+len(m.exec)+96)
+	b = binary.AppendUvarint(b, uint64(len(m.exec)))
+	b = append(b, m.exec...)
+	return history.AppendEvent(b, m.ev)
+}
+
+func decodeMessage(s store.Message) (*message, error) {
+	n, w := binary.Uvarint(s.Data)
+	if w <= 0 || n > uint64(len(s.Data)-w) {
+		return nil, fmt.Errorf("message %d for %s is damaged", s.Key, s.To)
+	}
+	rest := s.Data[w:]
+	ev, err := history.DecodeEvent(rest[n:])
+	if err != nil {
+		return nil, fmt.Errorf("message %d for %s: %w", s.Key, s.To, err)
+	}
+	return &message{key: s.Key, to: s.To, exec: string(rest[:n]), ev: ev, stored: true}, nil
+}
+
+// answer makes the message that tells a parent how its child ended.
+func answer(p *history.Parent, key int64, at time.Time, status history.Status, result history.Payload, f *history.Failure) *message {
+	ev := &history.Event{Kind: history.ChildCompleted, ID: history.FromOutside, Time: at, Answers: p.Scheduled, Data: result}
+	if status != history.Completed {
+		if f == nil {
+			f = &history.Failure{Type: "OrchestrationTerminated", Message: "the sub-orchestration was terminated", NonRetriable: true}
+		}
+		ev.Kind, ev.Data, ev.Failure = history.ChildFailed, nil, f
+	}
+	return &message{key: key, to: p.ID, exec: p.Execution, ev: ev}
+}

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/store"
+)
+
+// UnknownOutcome is the failure type of an at-most-once call of which nobody
+// knows whether it happened: its process ended between the intent and the
+// receipt, and no Reconcile could tell. It is never started again.
+const UnknownOutcome = "UnknownOutcome"
+
+// effectState is what is known of an AtMostOnce call. The cells are:
+//
+//	no intent                  start: commit the intent, then run the function
+//	intent of this process     the function runs, or ran: its receipt goes with the result
+//	intent of an earlier one   unknown: reconcile; run only if it certainly did not happen
+type effectState struct {
+	intent time.Time // zero: none
+	old    bool      // found in the store: its process is gone
+}
+
+// performOnce runs an AtMostOnce activity by these cells.
+func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, bool) {
+	if c.effect.old {
+		o, found := Outcome{}, CannotTell
+		if c.act.Reconcile != nil {
+			o, found = c.act.Reconcile(ctx, ac)
+		}
+		switch {
+		case found == Happened:
+			return o, true
+		case found == CannotTell && ctx.Err() != nil:
+			return Outcome{}, false // not asked to the end
+		case found == CannotTell:
+			return Outcome{Failure: &history.Failure{
+				Type:         UnknownOutcome,
+				Message:      "the process ended while " + c.ev.Name + " was running: whether it took effect is unknown, and it is not repeated (key " + c.key + ")",
+				NonRetriable: true,
+			}}, true
+		}
+	}
+	if ctx.Err() != nil {
+		return Outcome{}, false // an intent now would only be an unknown outcome later
+	}
+	c.effect.intent = e.now()
+	if err := e.commits.write(&changeSet{effects: []store.EffectWrite{{Effect: c.record()}}}); err != nil {
+		return Outcome{}, false
+	}
+	if e.opts.OnIntent != nil {
+		e.opts.OnIntent(ac)
+	}
+	return c.act.Run(ctx, ac), true
+}
+
+// record is the call's row in the store, without a receipt.
+func (c *call) record() store.Effect {
+	return store.Effect{
+		EffectKey: store.EffectKey{Num: c.num, Execution: c.exec, ID: c.ev.ID},
+		Activity:  c.ev.Name, IdempotencyKey: c.key, Intent: c.effect.intent,
+	}
+}
+
+// receipt completes the record, in the commit that holds the result.
+func (c *call) receipt(ev *history.Event) store.EffectWrite {
+	r := c.record()
+	r.Receipt, r.Failed = ev.Time, ev.Kind == history.TaskFailed
+	return store.EffectWrite{Effect: r}
+}

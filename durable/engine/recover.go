@@ -1,0 +1,189 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/store"
+)
+
+// recover goes on where the store's last engine stopped. It reads nothing of
+// instances that only wait.
+func (e *Engine) recover(ctx context.Context) error {
+	r, err := e.store.Recover(ctx)
+	if err != nil {
+		return err
+	}
+	e.num.Store(r.LastNum)
+	e.key.Store(r.LastMsg)
+	e.recovered = r.LastMsg
+	e.commits.rowKey, e.commits.epoch = r.LastRow, r.Epoch
+	if err := e.timers.load(ctx, store.Due{}); err != nil {
+		return err
+	}
+	for id, err := range e.store.Runnable(ctx) {
+		if err != nil {
+			return err
+		}
+		e.wakeUp(id)
+	}
+	return nil
+}
+
+// load reads an instance's row, the messages that wait for it since an earlier
+// engine, and what of its history is still open. The body is not run: that is
+// for the turn that needs it.
+func (e *Engine) load(in *instance) (waiting []*message, err error) {
+	ctx := context.Background()
+	row, err := e.store.Instance(ctx, in.id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+	case err != nil:
+		return nil, err
+	default:
+		in.exists, in.row, in.known = true, *row, true
+		in.first, in.lastRow, in.armed = row.First, row.Last, row.Due
+	}
+	if !isEntity(in.id) && in.exists && !row.Status.Ended() {
+		if err := e.derive(in); err != nil {
+			return nil, err
+		}
+	}
+	stored, err := e.store.Inbox(ctx, in.id)
+	if err != nil {
+		return nil, err
+	}
+	var first []*message
+	for _, s := range stored {
+		m, err := decodeMessage(s)
+		if err != nil {
+			return nil, err
+		}
+		begins := in.begins(m)
+		if begins && m.ev.Kind == history.ExecutionStarted {
+			in.parent = m.ev.Parent
+		}
+		switch {
+		case s.Key > e.recovered: // of this engine: in a mailbox already, or for another program
+		case begins:
+			first = append(first, m)
+		default:
+			waiting = append(waiting, m)
+		}
+	}
+	in.loaded = true
+	return append(first, waiting...), nil
+}
+
+// begins reports whether m is one of those that an execution without a history
+// begins with. They come first: what was sent before a continue-as-new and not
+// consumed yet has lower keys, and follows them.
+func (in *instance) begins(m *message) bool {
+	return in.exists && in.row.Events == 0 && in.row.Execution != "" &&
+		(m.exec == in.row.Execution || m.ev.Kind == history.ExecutionStarted && m.ev.Instance.Execution == in.row.Execution)
+}
+
+// derive finds in the history what the execution still waits for. Pending work
+// is not stored a second time: activities without an answer are started again
+// (or reconciled, where they must not be), and timers set anew.
+func (e *Engine) derive(in *instance) error {
+	in.reset()
+	in.clock = in.row.Created
+	for ev, err := range e.past(in) {
+		if err != nil {
+			return err
+		}
+		in.lastID = max(in.lastID, ev.ID)
+		switch ev.Kind {
+		case history.ExecutionStarted:
+			in.parent = ev.Parent
+		case history.OrchestratorStarted:
+			in.clock = ev.Time
+		case history.TaskScheduled:
+			c := e.newCall(in, ev)
+			c.recovered = true
+			in.tasks[ev.ID] = c
+		case history.TaskCompleted, history.TaskFailed:
+			delete(in.tasks, ev.Answers)
+		case history.TimerCreated:
+			in.timers = append(in.timers, timer{ev.ID, ev.FireAt})
+		case history.TimerFired:
+			in.timers = slices.DeleteFunc(in.timers, func(t timer) bool { return t.id == ev.Answers })
+		case history.ChildCreated:
+			in.children[ev.ID] = ev.Target
+		case history.ChildCompleted, history.ChildFailed:
+			delete(in.children, ev.Answers)
+		case history.EntityOperationCalled:
+			in.requests[ev.Request] = true
+		case history.EntityOperationCompleted, history.EntityOperationFailed:
+			delete(in.requests, ev.Request)
+		}
+	}
+	slices.SortStableFunc(in.timers, func(a, b timer) int { return a.at.Compare(b.at) })
+	return e.restart(in)
+}
+
+// restart gives the activities that were under way when the last engine ended to
+// the dispatcher, each with what is known of its effect.
+func (e *Engine) restart(in *instance) error {
+	if len(in.tasks) == 0 || e.orchestrations[in.row.Name] == nil {
+		return nil // an answer could not be taken here: the program that can starts them
+	}
+	effects, err := e.store.Effects(context.Background(), in.row.Num)
+	if err != nil {
+		return err
+	}
+	for _, f := range effects {
+		// An answer that is not in the history is unknown even if there is a receipt.
+		if c := in.tasks[f.ID]; c != nil && f.Execution == c.exec {
+			c.effect = effectState{intent: f.Intent, old: true}
+		}
+	}
+	ids := make([]int32, 0, len(in.tasks))
+	for id := range in.tasks {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		if c := in.tasks[id]; c.act != nil {
+			e.calls.put(false, c)
+		}
+	}
+	return nil
+}
+
+// past streams the committed history of an instance's current execution.
+func (e *Engine) past(in *instance) iter.Seq2[*history.Event, error] {
+	return e.events(context.Background(), in.row.ID, in.row.Last)
+}
+
+// events streams the history that ends with the given row.
+func (e *Engine) events(ctx context.Context, id string, last int64) iter.Seq2[*history.Event, error] {
+	return func(yield func(*history.Event, error) bool) {
+		if last == 0 {
+			return
+		}
+		for row, err := range e.store.History(ctx, last) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for ev, err := range history.DecodeRows(row) {
+				if err == nil {
+					err = e.payloads.resolve(ctx, ev)
+				}
+				if err != nil {
+					yield(nil, fmt.Errorf("history of %s: %w", id, err))
+					return
+				}
+				if !yield(ev, nil) {
+					return
+				}
+			}
+		}
+	}
+}

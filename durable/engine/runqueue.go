@@ -1,0 +1,64 @@
+package engine
+
+import "sync"
+
+// runQueue runs instances that are due for a turn, in order, on at most max
+// goroutines; none while there is nothing to run.
+type runQueue struct {
+	mu      sync.Mutex
+	queue   []*instance
+	head    int
+	running int
+	max     int
+	stopped bool
+	wg      sync.WaitGroup
+	run     func(*instance)
+}
+
+func (q *runQueue) init(max int, run func(*instance)) { q.max, q.run = max, run }
+
+// put queues an instance whose ownership goes with it.
+func (q *runQueue) put(in *instance) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.stopped {
+		return
+	}
+	q.queue = append(q.queue, in)
+	if q.running < q.max {
+		q.running++
+		q.wg.Add(1)
+		go q.loop()
+	}
+}
+
+func (q *runQueue) loop() {
+	defer q.wg.Done()
+	for {
+		q.mu.Lock()
+		if q.head == len(q.queue) || q.stopped {
+			q.queue, q.head = q.queue[:0], 0
+			q.running--
+			q.mu.Unlock()
+			return
+		}
+		in := q.queue[q.head]
+		q.queue[q.head] = nil
+		q.head++
+		if q.head > 1024 && 2*q.head > len(q.queue) {
+			n := copy(q.queue, q.queue[q.head:])
+			clear(q.queue[n:])
+			q.queue, q.head = q.queue[:n], 0
+		}
+		q.mu.Unlock()
+		q.run(in)
+	}
+}
+
+// stop drops what is queued and waits for turns under way.
+func (q *runQueue) stop() {
+	q.mu.Lock()
+	q.stopped = true
+	q.mu.Unlock()
+	q.wg.Wait()
+}

@@ -1,0 +1,559 @@
+package engine
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/store"
+)
+
+// Answers to clients.
+var (
+	// ErrExists: the instance id is taken.
+	ErrExists = errors.New("the instance exists already")
+	// ErrNotFound: there is no such instance.
+	ErrNotFound = errors.New("there is no such instance")
+)
+
+// runTurns is the run queue's way to own an instance.
+func (e *Engine) runTurns(in *instance) {
+	e.own(in)
+	e.commits.drive(false)
+}
+
+// own runs turns of an instance until its mailbox is empty. The caller has the
+// ownership, which ends with the call, and drives the log afterwards.
+func (e *Engine) own(in *instance) {
+	exists := false
+	for {
+		msgs, ok := in.take()
+		if !ok {
+			break
+		}
+		if !in.loaded {
+			stored, err := e.load(in)
+			if err != nil && e.Err() == nil {
+				e.halt(fmt.Errorf("instance %s cannot be read: %w", in.id, err))
+			}
+			if e.Err() != nil {
+				failMessages(msgs, e.stopError())
+				return // nobody else may own it: it stays busy for ever
+			}
+			msgs = append(stored, msgs...)
+		}
+		if isEntity(in.id) {
+			e.entityTurn(in, msgs)
+		} else {
+			e.orchestrationTurn(in, msgs)
+		}
+		exists = in.exists
+	}
+	committed := e.commits.committed.Load()
+	if !exists {
+		e.instances.drop(in, committed)
+	} else {
+		e.instances.rest(in)
+	}
+	e.instances.trim(committed)
+}
+
+func failMessages(msgs []*message, err error) {
+	for _, m := range msgs {
+		if m.ack != nil {
+			m.ack(err)
+		}
+	}
+}
+
+// orchestrationTurn takes messages, makes a turn of them if they call for one,
+// and submits what came of it.
+func (e *Engine) orchestrationTurn(in *instance, msgs []*message) {
+	t := &turn{e: e, in: in, cs: &changeSet{in: in}, woken: len(msgs) == 0}
+	now := e.now()
+	if now.Before(in.clock) {
+		now = in.clock // the orchestration's time never runs backwards
+	}
+	t.now = now
+	msgs = t.withTimers(msgs)
+	for _, m := range msgs {
+		t.receive(m)
+	}
+	t.run()
+	t.submit()
+}
+
+// turn is a turn of an orchestration in the making.
+type turn struct {
+	e   *Engine
+	in  *instance
+	cs  *changeSet
+	now time.Time
+
+	new        []*history.Event // for the body, without the OrchestratorStarted
+	terminated *history.Event
+	inline     []*call    // pure activities that may start before the commit
+	next       []*message // to this instance itself: how its next execution begins
+	changed    bool       // the row is to be written
+	woken      bool       // it was begun without a message, perhaps by a timer
+}
+
+// withTimers merges the timers that are due into the messages: what came before
+// a timer was due stands before it. So between a decision and a deadline the
+// earlier one wins, also when nothing ran at the time.
+func (t *turn) withTimers(msgs []*message) []*message {
+	in := t.in
+	n := 0
+	for n < len(in.timers) && !in.timers[n].at.After(t.now) {
+		n++
+	}
+	if n == 0 {
+		return msgs
+	}
+	due := in.timers[:n]
+	out := make([]*message, 0, len(msgs)+n)
+	for _, m := range msgs {
+		for len(due) > 0 && !due[0].at.After(m.ev.Time) {
+			out = append(out, t.fire(due[0]))
+			due = due[1:]
+		}
+		out = append(out, m)
+	}
+	for _, d := range due {
+		out = append(out, t.fire(d))
+	}
+	return out
+}
+
+func (t *turn) fire(d timer) *message {
+	return &message{to: t.in.id, exec: t.in.row.Execution,
+		ev: &history.Event{Kind: history.TimerFired, ID: history.FromOutside, Time: t.now, Answers: d.id, FireAt: d.at}}
+}
+
+// receive decides what becomes of one message.
+func (t *turn) receive(m *message) {
+	in, ev := t.in, m.ev
+	if m.key != 0 {
+		t.cs.used = append(t.cs.used, m)
+	}
+	if ev.Kind == history.ExecutionStarted {
+		t.start(m)
+		return
+	}
+	if !in.exists {
+		t.cs.answer(m, ErrNotFound)
+		return
+	}
+	t.cs.answer(m, nil)
+	if in.row.Status.Ended() || t.terminated != nil || m.exec != "" && m.exec != in.row.Execution {
+		t.lost(m)
+		return
+	}
+	if t.e.orchestrations[in.row.Name] == nil && ev.Kind != history.ExecutionTerminated {
+		t.holdBack(m)
+		return
+	}
+	switch ev.Kind {
+	case history.TaskCompleted, history.TaskFailed:
+		c := in.tasks[ev.Answers]
+		if c == nil {
+			t.e.payloads.unpin(m.pieces) // answered already
+			return
+		}
+		delete(in.tasks, ev.Answers)
+		t.cs.pieces = append(t.cs.pieces, m.pieces...)
+		m.pieces = nil
+		if c.act != nil && c.act.Effect == AtMostOnce && !c.effect.intent.IsZero() {
+			t.cs.effects = append(t.cs.effects, c.receipt(ev))
+		}
+	case history.TimerFired:
+		i := slices.IndexFunc(in.timers, func(x timer) bool { return x.id == ev.Answers })
+		if i < 0 {
+			return
+		}
+		in.timers = slices.Delete(in.timers, i, i+1)
+	case history.ChildCompleted, history.ChildFailed:
+		if _, waits := in.children[ev.Answers]; !waits {
+			return
+		}
+		delete(in.children, ev.Answers)
+	case history.EntityOperationCompleted, history.EntityOperationFailed:
+		if !in.requests[ev.Request] {
+			return
+		}
+		delete(in.requests, ev.Request)
+	case history.ExecutionTerminated:
+		t.terminated = ev
+	case history.ExecutionSuspended:
+		in.row.Status = history.Suspended
+	case history.ExecutionResumed:
+		in.row.Status = history.Running
+	}
+	t.new = append(t.new, ev)
+}
+
+// lost lets go of a message that nobody will consume.
+func (t *turn) lost(m *message) {
+	t.e.payloads.unpin(m.pieces)
+	if c := m.call; c != nil && c.act.Effect == AtMostOnce && !c.effect.intent.IsZero() {
+		// The orchestration ended meanwhile, but the effect took place.
+		t.cs.effects = append(t.cs.effects, c.receipt(m.ev))
+	}
+}
+
+// holdBack keeps a message for a program that has the definition.
+func (t *turn) holdBack(m *message) {
+	if m.key == 0 {
+		if m.ack == nil {
+			t.lost(m)
+			return
+		}
+		m.key = t.e.key.Add(1)
+		t.cs.hold = append(t.cs.hold, m)
+		return
+	}
+	t.cs.used = t.cs.used[:len(t.cs.used)-1] // it was put there by receive, as the last one
+}
+
+// start begins an execution, or refuses.
+func (t *turn) start(m *message) {
+	in, ev := t.in, m.ev
+	switch {
+	case in.exists && ev.Instance.Execution != "" && ev.Instance.Execution == in.row.Execution:
+		// The row is made already: by continue-as-new, or when the start had to wait.
+		t.cs.answer(m, nil)
+		if in.row.Events > 0 || in.row.Status.Ended() || t.terminated != nil {
+			return // terminated before it could begin
+		}
+		in.parent = ev.Parent
+		if t.e.orchestrations[in.row.Name] == nil {
+			t.holdBack(m)
+			return
+		}
+	case in.exists && (ev.Parent == nil || !in.row.Status.Ended()):
+		t.refuse(m, "is running already")
+		return
+	case in.exists && in.row.Name != ev.Name:
+		t.refuse(m, "is one of orchestration "+in.row.Name)
+		return
+	case in.exists: // a finished child is replaced: retries reuse its id
+		t.cs.ended, t.cs.endedFirst = t.archive(), true
+		t.begin(m)
+		in.row.Generation++
+	default:
+		in.row = store.Instance{Num: t.e.num.Add(1), ID: in.id, Name: ev.Name, Tags: ev.Tags, Created: t.now}
+		if ev.Parent != nil {
+			in.row.Parent = ev.Parent.ID
+		}
+		in.exists = true
+		t.begin(m)
+		in.row.Origin = in.row.Execution
+	}
+	t.cs.answer(m, nil)
+	t.changed = true
+	if t.e.orchestrations[in.row.Name] == nil {
+		in.row.Status = history.Pending
+		t.holdBack(m)
+		return
+	}
+	in.row.Status = history.Running
+	t.new = append(t.new, ev)
+}
+
+// refuse answers a start whose id is taken.
+func (t *turn) refuse(m *message, why string) {
+	t.cs.answer(m, ErrExists)
+	if p := m.ev.Parent; p != nil {
+		t.reply(answer(p, t.e.key.Add(1), t.now, history.Failed, nil,
+			&history.Failure{Type: "InstanceExists", Message: "the instance with the id " + t.in.id + " " + why}))
+	}
+}
+
+// begin fills the row for an execution. What a store never changes again (the
+// name, the origin, who was the parent, when it was created) is not touched: a
+// replaced child keeps it, and its generation tells the executions apart.
+func (t *turn) begin(m *message) {
+	in, ev := t.in, m.ev
+	if ev.Instance.Execution == "" {
+		ev.Instance = history.Instance{ID: in.id, Execution: newExecution()}
+	}
+	r := &in.row
+	r.Version, r.Execution = ev.Version, ev.Instance.Execution
+	r.Completed, r.CustomStatus = time.Time{}, nil
+	r.Pending, r.Due, r.Events, r.First, r.Last = 0, time.Time{}, 0, 0, 0
+	in.parent = ev.Parent
+	in.reset()
+}
+
+// newExecution makes an execution id: 32 lower-case hex digits.
+func newExecution() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// archive gives the record of the execution that ends here.
+func (t *turn) archive() *store.Execution {
+	r := &t.in.row
+	return &store.Execution{Num: r.Num, Generation: r.Generation, ID: r.Execution, Events: r.Events, Started: r.Created}
+}
+
+// run lets the body go on with the new events.
+func (t *turn) run() {
+	in := t.in
+	if len(t.new) == 0 {
+		return
+	}
+	t.changed = true
+	started := &history.Event{Kind: history.OrchestratorStarted, ID: history.FromOutside, Time: t.now}
+	for _, ev := range t.new {
+		if ev.Kind == history.TimerFired && ev.FireAt.After(started.Time) {
+			started.Time = ev.FireAt
+		}
+	}
+	in.clock = started.Time
+	t.now = started.Time
+	t.new = append([]*history.Event{started}, t.new...)
+	if t.terminated != nil {
+		t.record(t.new...)
+		t.finish(&history.Event{Kind: history.ExecutionCompleted, ID: in.lastID + 1, Time: t.now, Status: history.Terminated, Data: t.terminated.Data}, nil)
+		return
+	}
+	req := &Turn{
+		Name:     in.row.Name,
+		Instance: history.Instance{ID: in.id, Execution: in.row.Execution},
+		Payloads: &t.e.payloads,
+		New:      t.new,
+	}
+	if in.exec == nil {
+		in.exec = t.e.orchestrations[in.row.Name].New()
+		if in.row.Events > 0 {
+			req.Past = t.e.past(in)
+		}
+	}
+	in.exec.Turn(req)
+	if req.Err != nil {
+		t.e.halt(fmt.Errorf("the history of %s cannot be read: %w", in.id, req.Err))
+		return
+	}
+	t.record(t.new...)
+	t.cs.pieces = append(t.cs.pieces, req.Pieces...)
+	t.e.payloads.pin(req.Pieces)
+	if req.CustomStatus != nil {
+		in.row.CustomStatus = req.CustomStatus
+	}
+	for _, a := range req.Actions {
+		t.act(a, req)
+	}
+}
+
+// record appends events to the history.
+func (t *turn) record(evs ...*history.Event) {
+	if t.e.opts.OnTurn != nil {
+		r := &t.in.row
+		if t.cs.told == nil {
+			t.cs.told = &Recorded{Instance: history.Instance{ID: r.ID, Execution: r.Execution}, Name: r.Name, Parent: r.Parent, Number: int(r.Events)}
+		}
+		t.cs.told.Events = append(t.cs.told.Events, evs...)
+	}
+	for _, ev := range evs {
+		t.in.row.Events++
+		t.e.encode(t.cs, ev)
+	}
+}
+
+// act gives one action its event and its effect.
+func (t *turn) act(a *history.Event, req *Turn) {
+	in := t.in
+	a.Time = t.now
+	in.lastID = max(in.lastID, a.ID)
+	switch a.Kind {
+	case history.TaskScheduled:
+		c := t.e.newCall(in, a)
+		in.tasks[a.ID] = c
+		switch {
+		case c.act == nil: // waits for a program that has it
+		case c.act.Effect == Pure && t.e.commits.mayRunAhead():
+			t.inline = append(t.inline, c)
+		default:
+			t.cs.calls = append(t.cs.calls, c)
+		}
+	case history.TimerCreated:
+		at, _ := slices.BinarySearchFunc(in.timers, a.FireAt, func(x timer, due time.Time) int {
+			if x.at.After(due) {
+				return 1
+			}
+			return -1 // after those due at the same time
+		})
+		in.timers = slices.Insert(in.timers, at, timer{id: a.ID, at: a.FireAt})
+	case history.ChildCreated:
+		fresh := a.Target == "" || a.Target == childID(in.row.Execution, a.ID)
+		if a.Target == "" {
+			a.Target = childID(in.row.Execution, a.ID)
+		}
+		parent := &history.Parent{Instance: history.Instance{ID: in.id, Execution: in.row.Execution},
+			Name: in.row.Name, Version: in.row.Version, Scheduled: a.ID}
+		in.children[a.ID] = a.Target
+		if err := checkInstanceID(a.Target); err != nil {
+			t.reply(answer(parent, t.e.key.Add(1), t.now, history.Failed, nil,
+				&history.Failure{Type: "InvalidArgument", Message: err.Error(), NonRetriable: true}))
+			break
+		}
+		t.out(a.Target, &history.Event{
+			Kind: history.ExecutionStarted, ID: history.FromOutside, Time: t.now,
+			Name: a.Name, Version: a.Version, Data: a.Data, Tags: a.Tags, Trace: a.Trace,
+			Instance: history.Instance{ID: a.Target, Execution: newExecution()}, Parent: parent,
+		}).fresh = fresh
+	case history.EventSent:
+		t.out(a.Target, &history.Event{Kind: history.EventRaised, ID: history.FromOutside, Time: t.now, Name: a.Name, Data: a.Data})
+	case history.EntityOperationSignaled, history.EntityOperationCalled:
+		msg := *a
+		msg.ID = history.FromOutside
+		if a.Kind == history.EntityOperationCalled {
+			in.requests[a.Request] = true
+			msg.Sender = history.Instance{ID: in.id, Execution: in.row.Execution}
+		}
+		t.out(a.Target, &msg)
+	case history.ExecutionCompleted:
+		t.record(a)
+		t.finish(a, req)
+		return
+	}
+	t.record(a)
+}
+
+// childID is the id of a child that was given none: fixed length at any depth.
+func childID(execution string, action int32) string {
+	return fmt.Sprintf("%s:%04x", execution, action)
+}
+
+// out sends a message to another instance.
+func (t *turn) out(to string, ev *history.Event) *message {
+	m := &message{key: t.e.key.Add(1), to: to, ev: ev}
+	t.reply(m)
+	return m
+}
+
+func (t *turn) reply(m *message) { t.cs.out = append(t.cs.out, m) }
+
+// finish ends the execution with its ExecutionCompleted event, which act has
+// recorded (or, when the engine makes it, finish does).
+func (t *turn) finish(done *history.Event, req *Turn) {
+	in, r := t.in, &t.in.row
+	if req == nil {
+		t.record(done)
+	}
+	for _, c := range in.tasks {
+		t.cs.abort = append(t.cs.abort, c)
+	}
+	t.inline, t.cs.calls = nil, nil // what the last turn started never runs
+	if in.exec != nil {
+		in.exec.Close()
+		in.exec = nil
+	}
+	if done.Status == history.ContinuedAsNew {
+		t.continueAsNew(done, req)
+		return
+	}
+	r.Status, r.Completed = done.Status, t.now
+	t.cs.final = true
+	if in.parent != nil {
+		t.reply(answer(in.parent, t.e.key.Add(1), t.now, done.Status, done.Data, done.Failure))
+	}
+	if t.terminated != nil && t.terminated.Recurse {
+		t.terminateChildren()
+	}
+	in.tasks, in.timers, in.requests, in.children = nil, nil, nil, nil
+}
+
+// terminateChildren passes a recursive termination on.
+func (t *turn) terminateChildren() {
+	for _, id := range sortedValues(t.in.children) {
+		t.out(id, &history.Event{Kind: history.ExecutionTerminated, ID: history.FromOutside, Time: t.now, Data: t.terminated.Data, Recurse: true})
+	}
+}
+
+func sortedValues(m map[int32]string) []string {
+	out := make([]string, 0, len(m))
+	for _, v := range m {
+		out = append(out, v)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// continueAsNew makes the row of the next execution and the messages that it
+// begins with. They are part of the log, so the turn that ends this execution
+// and the one that begins the next may be in different commits.
+func (t *turn) continueAsNew(done *history.Event, req *Turn) {
+	in, r := t.in, &t.in.row
+	t.cs.ended = t.archive()
+	version := r.Version
+	if req.NewVersion != "" {
+		version = req.NewVersion
+	}
+	r.Execution, r.Version = newExecution(), version
+	r.Generation++
+	r.Events, r.First, r.Last, r.Pending, r.Due = 0, 0, 0, 0, time.Time{}
+	r.Status = history.Running
+	in.reset()
+	begin := []*history.Event{{
+		Kind: history.ExecutionStarted, ID: history.FromOutside, Time: t.now, Name: r.Name, Version: version,
+		Data: done.Data, Parent: in.parent, Tags: r.Tags, Instance: history.Instance{ID: in.id, Execution: r.Execution},
+	}}
+	for _, ev := range append(begin, req.Carryover...) {
+		m := &message{key: t.e.key.Add(1), to: in.id, exec: r.Execution, ev: ev}
+		t.cs.out = append(t.cs.out, m)
+		t.next = append(t.next, m)
+	}
+}
+
+// submit puts the change set into the log, and lets out what need not wait for
+// the disk.
+func (t *turn) submit() {
+	in, cs := t.in, t.cs
+	if t.changed && t.e.Err() == nil {
+		r := &in.row
+		r.Pending = len(in.tasks)
+		r.Due = time.Time{}
+		if len(in.timers) > 0 && !r.Status.Ended() {
+			r.Due = in.timers[0].at
+		}
+		r.Updated = t.now
+		row := *r
+		cs.row = &row
+	}
+	// A timer that woke the instance too early (the clock was set back meanwhile)
+	// has to be set again, though it is the same.
+	if due := in.row.Due; !due.Equal(in.armed) || t.woken && due.After(t.now) {
+		in.armed = due
+		t.e.timers.set(in.id, due)
+	}
+	if cs.row == nil && len(cs.used)+len(cs.acks)+len(cs.effects)+len(cs.hold) == 0 {
+		return
+	}
+	out, next, inline := cs.out, t.next, t.inline // cs belongs to the log from here on
+	t.e.commits.submit(cs)
+	if len(next) > 0 {
+		in.pushFront(next)
+		out = slices.DeleteFunc(slices.Clone(out), func(m *message) bool { return m.to == in.id && slices.Contains(next, m) })
+	}
+	t.e.route(out)
+	t.e.calls.put(false, inline...)
+}
+
+// route brings messages to their mailboxes.
+func (e *Engine) route(out []*message) {
+	for _, m := range out {
+		e.deliver(m.to, m)
+	}
+}
+
+// newCall makes the call of an activity that was scheduled.
+func (e *Engine) newCall(in *instance, ev *history.Event) *call {
+	return &call{in: in, act: e.activities[ev.Name], exec: in.row.Execution, num: in.row.Num, ev: ev, key: idempotencyKey(e.opts.Hub, in, ev)}
+}

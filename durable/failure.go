@@ -1,0 +1,113 @@
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/agentrun-dev/agentrun/durable/engine"
+	"github.com/agentrun-dev/agentrun/durable/history"
+)
+
+// TaskFailedError is what Await gives for an activity, orchestration or entity
+// operation that failed. Everything in it came through the history, so it is the
+// same in each replay and in each process.
+type TaskFailedError struct {
+	Task    string // what failed, such as "activity charge"
+	Type    string // the original error's type, as its language writes it
+	Message string
+	Stack   string // of a panic; otherwise ""
+	Cause   error  // *TaskFailedError of what caused it, or nil
+	// NonRetriable failures are not tried again, whatever the policy.
+	NonRetriable bool
+}
+
+// Error says what failed and why.
+func (e *TaskFailedError) Error() string {
+	return fmt.Sprintf("%s failed: %s", e.Task, e.Message)
+}
+
+// Unwrap gives the cause.
+func (e *TaskFailedError) Unwrap() error { return e.Cause }
+
+// UnknownOutcome reports whether err is of an at-most-once activity of which
+// nobody knows whether it took effect. It was not repeated.
+func UnknownOutcome(err error) bool { return failedWith(err, engine.UnknownOutcome) }
+
+// Unknown marks the error of an at-most-once activity that does not know itself
+// whether it took effect: for the caller UnknownOutcome is true of it.
+func Unknown(err error) error { return &unknownOutcome{err} }
+
+type unknownOutcome struct{ error }
+
+func (u *unknownOutcome) Unwrap() error { return u.error }
+
+func failedWith(err error, typ string) bool {
+	var t *TaskFailedError
+	for errors.As(err, &t) {
+		if t.Type == typ {
+			return true
+		}
+		err = t.Cause
+	}
+	return false
+}
+
+// NonRetriable marks an error that trying again cannot help against. Its type and
+// message are those of err.
+func NonRetriable(err error) error { return &nonRetriable{err} }
+
+type nonRetriable struct{ error }
+
+func (n *nonRetriable) Unwrap() error { return n.error }
+
+// failureOf makes what travels from an error.
+func failureOf(err error) *history.Failure {
+	if err == nil {
+		return nil
+	}
+	f := &history.Failure{Message: strings.ToValidUTF8(err.Error(), "�")}
+	var n *nonRetriable
+	f.NonRetriable = errors.As(err, &n)
+	if n, ok := err.(*nonRetriable); ok {
+		err = n.error
+	}
+	switch e := err.(type) {
+	case *TaskFailedError:
+		f.Type, f.Stack, f.NonRetriable = e.Type, e.Stack, f.NonRetriable || e.NonRetriable
+		if e.Cause != nil {
+			f.Cause = failureOf(e.Cause)
+		}
+		return f
+	case *history.Failure:
+		return e
+	case *unknownOutcome:
+		f.Type, f.NonRetriable = engine.UnknownOutcome, true
+		return f
+	case *panicked:
+		f.Type, f.Stack = "panic", e.stack
+		return f
+	}
+	f.Type = strings.TrimPrefix(fmt.Sprintf("%T", err), "*")
+	if cause := errors.Unwrap(err); cause != nil {
+		f.Cause = failureOf(cause)
+	}
+	return f
+}
+
+// taskError makes the error of a task from the event that ends it; nil for a
+// success.
+func taskError(label string, ev *history.Event) error {
+	if ev.Failure == nil {
+		return nil
+	}
+	return failed(label, ev.Failure)
+}
+
+func failed(label string, f *history.Failure) *TaskFailedError {
+	e := &TaskFailedError{Task: label, Type: f.Type, Message: f.Message, Stack: f.Stack, NonRetriable: f.NonRetriable}
+	if f.Cause != nil {
+		e.Cause = failed(label, f.Cause)
+	}
+	return e
+}

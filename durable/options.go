@@ -1,0 +1,71 @@
+package durable
+
+import "time"
+
+// CallOption changes one call of an activity or orchestration.
+type CallOption func(*callOptions)
+
+type callOptions struct {
+	retry    *RetryPolicy
+	instance string
+	version  string
+	tags     map[string]string
+}
+
+func optionsOf(opts []CallOption) (o callOptions) {
+	for _, f := range opts {
+		f(&o)
+	}
+	return o
+}
+
+// WithRetry tries a failed call again, by durable timers between the attempts.
+func WithRetry(p RetryPolicy) CallOption { return func(o *callOptions) { o.retry = &p } }
+
+// WithInstanceID gives an orchestration that is started the id of its instance,
+// at most 100 characters, not beginning with "@". Without it a client gets 32 hex
+// digits, and a child an id made from its parent's execution.
+func WithInstanceID(id string) CallOption { return func(o *callOptions) { o.instance = id } }
+
+// WithVersion names the version of the definition that is called.
+func WithVersion(v string) CallOption { return func(o *callOptions) { o.version = v } }
+
+// WithTags puts tags on an instance, where they stay through ContinueAsNew, or
+// on an activity. Later tags win over earlier ones of the same name.
+func WithTags(tags map[string]string) CallOption {
+	return func(o *callOptions) {
+		if o.tags == nil {
+			o.tags = make(map[string]string, len(tags))
+		}
+		for k, v := range tags {
+			o.tags[k] = v
+		}
+	}
+}
+
+// RetryPolicy says how often and when a failed call is tried again.
+type RetryPolicy struct {
+	MaxAttempts   int           // in all, the first included; 0 or less: 1
+	FirstInterval time.Duration // before the second attempt; 0: at once
+	Backoff       float64       // factor from one interval to the next; 0: 1
+	MaxInterval   time.Duration // 0: no limit
+	Timeout       time.Duration // no attempt begins so long after the first one failed; 0: no limit
+	// Retry decides for errors that are not marked NonRetriable; nil: all. It must
+	// depend on its argument only, since it runs again in each replay.
+	Retry func(error) bool
+}
+
+// interval gives the wait after a failed attempt, counted from 1.
+func (p *RetryPolicy) interval(attempt int) time.Duration {
+	d := float64(p.FirstInterval)
+	for range attempt - 1 {
+		if p.Backoff > 0 {
+			d *= p.Backoff
+		}
+		if p.MaxInterval > 0 && d > float64(p.MaxInterval) {
+			return p.MaxInterval
+		}
+	}
+	const limit = float64(1<<63 - 1024)
+	return time.Duration(min(d, limit))
+}

@@ -1,0 +1,143 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/agentrun-dev/agentrun/durable/engine"
+	"github.com/agentrun-dev/agentrun/durable/history"
+)
+
+// Orchestration is a function that coordinates activities, other orchestrations,
+// entities, timers and people, for seconds or months. Its progress survives the
+// process: it is replayed from its history, so it must take the same steps each
+// time it sees the same history (see [Context]).
+type Orchestration[In, Out any] struct {
+	def *orchestration
+}
+
+// orchestration is the untyped definition.
+type orchestration struct {
+	name string
+	body func(*Context, history.Payload) (history.Payload, error)
+}
+
+// NewOrchestration defines an orchestration. Its name is how histories refer to
+// it.
+func NewOrchestration[In, Out any](name string, fn func(ctx *Context, in In) (Out, error)) *Orchestration[In, Out] {
+	return &Orchestration[In, Out]{&orchestration{name: name, body: func(ctx *Context, p history.Payload) (history.Payload, error) {
+		in, err := decode[In](p, "input of orchestration "+name)
+		if err != nil {
+			return nil, err
+		}
+		out, err := fn(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		return encode(out)
+	}}}
+}
+
+func (o *Orchestration[In, Out]) define(r *registry) error { return r.addOrchestration(o.def) }
+
+// Name is the orchestration's name.
+func (o *Orchestration[In, Out]) Name() string { return o.def.name }
+
+// Call runs the orchestration as a child and waits for its result.
+func (o *Orchestration[In, Out]) Call(ctx *Context, in In, opts ...CallOption) (Out, error) {
+	return o.Start(ctx, in, opts...).Await()
+}
+
+// Start runs the orchestration as a child, beside what follows. A child goes on
+// when its parent ends first, unless the parent is terminated with recurse.
+func (o *Orchestration[In, Out]) Start(ctx *Context, in In, opts ...CallOption) *Task[Out] {
+	return StartOrchestration[Out](ctx, o.def.name, in, opts...)
+}
+
+// CallOrchestration calls an orchestration by its name.
+func CallOrchestration[Out any](ctx *Context, name string, in any, opts ...CallOption) (Out, error) {
+	return StartOrchestration[Out](ctx, name, in, opts...).Await()
+}
+
+// StartOrchestration starts an orchestration by its name.
+func StartOrchestration[Out any](ctx *Context, name string, in any, opts ...CallOption) *Task[Out] {
+	label := "orchestration " + name
+	o := optionsOf(opts)
+	x := ctx.x
+	c := x.newCompletion(label)
+	t := &Task[Out]{c, func(p history.Payload) (Out, error) { return decode[Out](p, "result of "+label) }}
+	input, err := encode(in)
+	if err != nil {
+		c.complete(nil, fmt.Errorf("input of %s: %w", label, err))
+		return t
+	}
+	id := o.instance
+	x.attempts(c, o.retry, func(int) *history.Event {
+		target := id // retries reuse a chosen id: a finished child is replaced
+		if target == "" {
+			target = fmt.Sprintf("%s:%04x", x.instance.Execution, x.nextID)
+		}
+		return x.emit(&history.Event{
+			Kind: history.ChildCreated, Name: name, Version: o.version, Target: target, Data: input, Tags: o.tags,
+		})
+	})
+	return t
+}
+
+// Schedule starts an instance and gives its id. When it returns, the instance is
+// on disk.
+func (o *Orchestration[In, Out]) Schedule(ctx context.Context, c *Client, in In, opts ...CallOption) (string, error) {
+	return c.Schedule(ctx, o.def.name, in, opts...)
+}
+
+// Wait waits until an instance has ended and gives its result; a failure is a
+// *TaskFailedError, a termination wraps ErrTerminated.
+func (o *Orchestration[In, Out]) Wait(ctx context.Context, c *Client, id string) (Out, error) {
+	var zero Out
+	s, err := c.Wait(ctx, id)
+	if err != nil {
+		return zero, err
+	}
+	if err := s.Err(); err != nil {
+		return zero, err
+	}
+	return decode[Out](s.Output, "result of orchestration "+o.def.name)
+}
+
+// Run schedules an instance and waits for its result.
+func (o *Orchestration[In, Out]) Run(ctx context.Context, c *Client, in In, opts ...CallOption) (Out, error) {
+	id, err := o.Schedule(ctx, c, in, opts...)
+	if err != nil {
+		var zero Out
+		return zero, err
+	}
+	return o.Wait(ctx, c, id)
+}
+
+// ErrTerminated is wrapped by what Wait gives for an instance that was terminated.
+var ErrTerminated = errors.New("the orchestration was terminated")
+
+// Err is the error that an ended instance amounts to; nil when it completed or
+// has not ended.
+func (s *State) Err() error {
+	switch s.Status {
+	case history.Failed:
+		f := s.Failure
+		if f == nil {
+			f = &history.Failure{Message: "no details were recorded"}
+		}
+		return failed("orchestration "+s.Name, f)
+	case history.Terminated, history.Canceled:
+		if len(s.Output) > 0 {
+			return fmt.Errorf("%w: %s", ErrTerminated, s.Output)
+		}
+		return ErrTerminated
+	}
+	return nil
+}
+
+// engineOrchestration adapts the definition for the engine.
+func (r *registry) engineOrchestration(def *orchestration) engine.Orchestration {
+	return engine.Orchestration{Name: def.name, New: func() engine.Executor { return newExecutor(r, def) }}
+}

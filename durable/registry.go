@@ -1,0 +1,93 @@
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/agentrun-dev/agentrun/durable/engine"
+)
+
+// Definition is something that a runtime can run: an activity, an orchestration,
+// an entity, or a bundle of them.
+type Definition interface {
+	define(*registry) error
+}
+
+// Bundle makes one definition of several. Naming the same definition twice, also
+// through two bundles, is harmless.
+func Bundle(defs ...Definition) Definition { return bundle(defs) }
+
+type bundle []Definition
+
+func (b bundle) define(r *registry) error {
+	var errs []error
+	for _, d := range b {
+		errs = append(errs, d.define(r))
+	}
+	return errors.Join(errs...)
+}
+
+// registry is the definitions of a runtime.
+type registry struct {
+	log            *slog.Logger
+	activities     map[string]*activity
+	orchestrations map[string]*orchestration
+	entities       map[string]*entity
+	defs           engine.Definitions
+}
+
+func newRegistry(log *slog.Logger, defs []Definition) (*registry, error) {
+	r := &registry{log: log, activities: map[string]*activity{}, orchestrations: map[string]*orchestration{}, entities: map[string]*entity{}}
+	if err := bundle(defs).define(r); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *registry) logger() *slog.Logger {
+	if r.log == nil {
+		return slog.Default()
+	}
+	return r.log
+}
+
+// add registers a definition once; another one of the same name is an error.
+func add[D any](m map[string]*D, kind, name string, d *D) (first bool, err error) {
+	switch old := m[name]; {
+	case name == "":
+		return false, fmt.Errorf("an %s has no name", kind)
+	case old == d:
+		return false, nil
+	case old != nil:
+		return false, fmt.Errorf("two %s definitions are named %q", kind, name)
+	}
+	m[name] = d
+	return true, nil
+}
+
+func (r *registry) addActivity(a *activity) error {
+	first, err := add(r.activities, "activity", a.name, a)
+	if first {
+		r.defs.Activities = append(r.defs.Activities, engine.Activity{
+			Name: a.name, Effect: a.effect, Run: a.invoke, Reconcile: a.settle(r.logger()),
+		})
+	}
+	return err
+}
+
+func (r *registry) addOrchestration(o *orchestration) error {
+	first, err := add(r.orchestrations, "orchestration", o.name, o)
+	if first {
+		r.defs.Orchestrations = append(r.defs.Orchestrations, r.engineOrchestration(o))
+	}
+	return err
+}
+
+func (r *registry) addEntity(n *entity) error {
+	first, err := add(r.entities, "entity", n.name, n)
+	if first {
+		r.defs.Entities = append(r.defs.Entities, engine.Entity{Name: n.name, Run: n.run})
+	}
+	return err
+}

@@ -1,0 +1,92 @@
+package durable
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/agentrun-dev/agentrun/durable/history"
+)
+
+// NonDeterminism is the failure type of an orchestration whose code, replayed,
+// took another step than its history has.
+const NonDeterminism = "NonDeterminismError"
+
+// replayState is the part of an executor that compares what the body does with
+// what it did.
+type replayState struct {
+	number   int              // events read so far
+	recorded []*history.Event // actions of the turn that is being replayed
+	at       []int            // their places in the history
+	matched  int
+	lastID   int32
+	// diverged is told of the first difference; the replayer sets it.
+	diverged *history.Difference
+}
+
+// replayPast runs the body through its committed history, turn by turn.
+func (x *executor) replayPast(past iter.Seq2[*history.Event, error]) error {
+	x.replaying = true
+	defer func() { x.replaying = false }()
+	r := &x.replay
+	r.lastID = history.FromOutside
+	var news []*history.Event
+	play := func() bool {
+		if len(news) == 0 {
+			return true
+		}
+		x.step(news)
+		if x.fault == nil && r.matched < len(r.recorded) {
+			x.diverge(r.recorded[r.matched], nil, r.at[r.matched])
+		}
+		news, r.recorded, r.at, r.matched = news[:0], r.recorded[:0], r.at[:0], 0
+		return x.fault == nil
+	}
+	for ev, err := range past {
+		if err != nil {
+			return err
+		}
+		if ev.Kind == history.OrchestratorStarted && !play() {
+			return nil
+		}
+		if ev.ID == history.FromOutside {
+			news = append(news, ev)
+		} else {
+			r.recorded, r.at = append(r.recorded, ev), append(r.at, r.number)
+			r.lastID = max(r.lastID, ev.ID)
+		}
+		r.number++
+	}
+	play()
+	return nil
+}
+
+// matches compares an action of the body with the one that was recorded; on a
+// difference it sets the fault.
+func (x *executor) matches(did *history.Event) bool {
+	r := &x.replay
+	if r.matched == len(r.recorded) {
+		x.diverge(nil, did, r.number)
+		return false
+	}
+	was, at := r.recorded[r.matched], r.at[r.matched]
+	r.matched++
+	if _, _, _, same := history.Compare(was, did); !same {
+		x.diverge(was, did, at)
+		return false
+	}
+	return true
+}
+
+// diverge notes the first difference between the history and the code.
+func (x *executor) diverge(was, did *history.Event, number int) {
+	d := &history.Difference{
+		Address: history.Address{Instance: x.instance.ID, Execution: x.instance.Execution, Number: number},
+		Event:   was, Did: did,
+	}
+	if was != nil && did != nil {
+		d.Field, d.Want, d.Got, _ = history.Compare(was, did)
+	}
+	x.replay.diverged = d
+	x.fault = &history.Failure{Type: NonDeterminism, NonRetriable: true, Message: fmt.Sprint(d.Error(),
+		"; the code must take the same steps as before: finish running instances with the old code, or start new ones")}
+}

@@ -1,0 +1,56 @@
+// Package taskhub lets the processes of a machine share one task hub: the process that holds the
+// store serves it on a Unix socket, and the others are its clients.
+//
+// One process at a time can write to a store. It runs the engine, and beside it a [Server]:
+//
+//	lis, err := taskhub.Listen(taskhub.SocketPath(dbPath)) // after the store is opened: it has the lease
+//	if err != nil {
+//		return err
+//	}
+//	server := taskhub.Serve(lis, eng, taskhub.Info{Program: "incident", Version: "1.2.0"})
+//	defer server.Close() // before the engine and the store are closed
+//
+// A process that finds the store held connects to the one that holds it, and has the same methods
+// as on the engine itself:
+//
+//	hub, err := taskhub.Dial(ctx, taskhub.SocketPath(dbPath))
+//	if err != nil {
+//		return err
+//	}
+//	defer hub.Close()
+//	err = hub.Raise(ctx, "run-1", "approval", history.Payload(`{"approved":true}`))
+//
+// Code that should not care which of the two it has takes a [Hub].
+//
+// # When the other program goes
+//
+// A [Remote] belongs to one program at the other end. When that one ends, calls fail with
+// [ErrUnavailable], those that wait included, and whoever wants to go on dials again or takes the
+// store's lease. A change whose answer did not come may have been made or not: raising an event
+// again can raise it twice, starting an instance with an id of one's own again is safe.
+//
+// A program that is stopped or hangs keeps the lease and says nothing. No call waits for it for
+// long: it fails with [ErrNoAnswer], naming the process.
+//
+// # On the wire
+//
+// The socket speaks the durable task protocol, /TaskHubSidecarService: the methods for clients, so
+// far without work items, purge, restart and rewind, which answer UNIMPLEMENTED. Beside it is a
+// service of our own (internal/protocol/agentrun_local.proto): a handshake that tells programs of
+// different versions apart before anything else is said, and what the protocol has no words for, as
+// queries by tag, histories with our extension fields and payloads by hash. Remote takes of each
+// what loses nothing.
+//
+// Errors are the same on both sides of the socket. Their codes, with the engine's text as message:
+//
+//	ALREADY_EXISTS     engine.ErrExists
+//	NOT_FOUND          engine.ErrNotFound, store.ErrNotFound (but GetInstance and GetEntity: OK, exists=false)
+//	INVALID_ARGUMENT   engine.ErrInvalid
+//	UNAVAILABLE        the engine or the store is closed, or lost the lease
+//	INTERNAL           anything else, such as a disk that cannot be read
+//
+// # Who may connect
+//
+// Whoever can open the socket file, that is its user ([Listen]). There is no other check, and
+// nothing listens on a network.
+package taskhub

@@ -1,0 +1,67 @@
+package taskhub
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/agentrun-dev/agentrun/durable/engine"
+	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/store"
+)
+
+// Hub is what a client can ask of a task hub. [engine.Engine] is one, in the process that holds the
+// store; [Remote] is one in every other process. The two give the same answers, and errors that wrap
+// the same values with the same text; a Remote adds [ErrUnavailable] and [ErrNoAnswer].
+//
+// Methods that change something return when the change is on disk. All may be called from any
+// goroutine. What they do is described at the engine's methods; what is said here is the difference
+// that a socket makes.
+type Hub interface {
+	Start(ctx context.Context, s engine.Start) (id string, err error)
+	Raise(ctx context.Context, id, name string, data history.Payload) error
+	Terminate(ctx context.Context, id string, output history.Payload, recurse bool) error
+	Suspend(ctx context.Context, id string, reason history.Payload) error
+	Resume(ctx context.Context, id string, reason history.Payload) error
+	Signal(ctx context.Context, id, op string, input history.Payload) error
+
+	Get(ctx context.Context, id string, data bool) (*engine.State, error)
+	Wait(ctx context.Context, id string) (*engine.State, error)
+	// Query and Entities may give a page that is shorter than asked for, since messages have a
+	// limit: the end is where the token is "", and nowhere else.
+	Query(ctx context.Context, q store.Query, data bool) (states []*engine.State, token string, err error)
+	Entity(ctx context.Context, id string) (*engine.EntityState, error)
+	Entities(ctx context.Context, q store.Query) (states []*engine.EntityState, token string, err error)
+	Executions(ctx context.Context, id string) ([]string, error)
+	History(ctx context.Context, id, execution string) iter.Seq2[*history.Event, error]
+	Payload(ctx context.Context, h history.Hash) ([]byte, error)
+}
+
+var (
+	_ Hub = (*engine.Engine)(nil)
+	_ Hub = (*Remote)(nil)
+)
+
+// Info says which program serves a hub. Clients show it to people.
+type Info struct {
+	PID     int       // 0 in Serve: this process
+	Program string    // "agentrun", "incident"
+	Version string    // of the program
+	Since   time.Time // when it took the store; zero in Serve: now
+}
+
+// String names the program as messages do: "agentrun 0.3.0 (pid 4711)".
+func (i Info) String() string {
+	name := i.Program
+	if name == "" {
+		name = "a program"
+	}
+	if i.Version != "" {
+		name += " " + i.Version
+	}
+	if i.PID == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s (pid %d)", name, i.PID)
+}

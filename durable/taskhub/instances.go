@@ -1,0 +1,211 @@
+package taskhub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/agentrun-dev/agentrun/durable/engine"
+	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/store"
+	"github.com/agentrun-dev/agentrun/internal/protocol"
+)
+
+// sidecar is the durable task protocol's service: its methods for clients. Those that it does not
+// have answer UNIMPLEMENTED.
+type sidecar struct {
+	protocol.UnimplementedTaskHubSidecarServiceServer
+	s *Server
+}
+
+// Hello says that somebody is there.
+func (c *sidecar) Hello(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
+	return &emptypb.Empty{}, nil
+}
+
+// StartInstance starts an instance. The execution id is the server's to make, and the request's own
+// time is only informative.
+func (c *sidecar) StartInstance(ctx context.Context, m *protocol.CreateInstanceRequest) (*protocol.CreateInstanceResponse, error) {
+	if err := onlyNow(m.GetScheduledStartTimestamp()); err != nil {
+		return nil, err
+	}
+	id, err := c.s.hub.Start(ctx, engine.Start{
+		ID:      m.GetInstanceId(),
+		Name:    m.GetName(),
+		Version: m.GetVersion().GetValue(),
+		Input:   payloadOf(m.GetInput()),
+		Tags:    m.GetTags(),
+		Trace:   traceOf(m.GetParentTraceContext()),
+	})
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	return &protocol.CreateInstanceResponse{InstanceId: id}, nil
+}
+
+// onlyNow refuses a time in the future: done at once, the request would be done wrong. The epoch is
+// what one SDK writes for "now".
+func onlyNow(t *timestamppb.Timestamp) error {
+	if at := timeOf(t); at.After(time.Now()) {
+		return status.Errorf(codes.Unimplemented, "this task hub cannot wait until %s; send the request at that time", at.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// GetInstance gives an instance's state.
+func (c *sidecar) GetInstance(ctx context.Context, m *protocol.GetInstanceRequest) (*protocol.GetInstanceResponse, error) {
+	data := m.GetGetInputsAndOutputs()
+	s, err := c.s.hub.Get(ctx, m.GetInstanceId(), data)
+	if err == nil && s.Status == history.Failed && !data {
+		s, err = c.s.hub.Get(ctx, m.GetInstanceId(), true)
+	}
+	if errors.Is(err, engine.ErrNotFound) {
+		return &protocol.GetInstanceResponse{}, nil
+	}
+	return instanceResponse(s, err, data)
+}
+
+// instanceResponse answers with a state. The protocol shows a failure also to those who do not ask
+// for data.
+func instanceResponse(s *engine.State, err error, data bool) (*protocol.GetInstanceResponse, error) {
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	state, err := wrapState(s)
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	if !data {
+		state.Input, state.Output = nil, nil
+	}
+	return &protocol.GetInstanceResponse{Exists: true, OrchestrationState: state}, nil
+}
+
+// WaitForInstanceStart waits until an instance is no longer pending, or does not exist yet. Nothing
+// announces that moment, so it looks: soon at first, since most start at once, then four times a
+// second.
+func (c *sidecar) WaitForInstanceStart(ctx context.Context, m *protocol.GetInstanceRequest) (*protocol.GetInstanceResponse, error) {
+	ctx, stop := c.s.whileServing(ctx)
+	defer stop()
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
+		r, err := c.GetInstance(ctx, m)
+		if err == nil && r.Exists && r.OrchestrationState.OrchestrationStatus != protocol.OrchestrationStatus_ORCHESTRATION_STATUS_PENDING {
+			return r, nil
+		}
+		if err == nil {
+			select {
+			case <-time.After(pause):
+				continue
+			case <-ctx.Done():
+			}
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			err = toStatus(cause)
+		}
+		return nil, err
+	}
+}
+
+// WaitForInstanceCompletion waits until an instance has ended; one that is unknown is waited for.
+func (c *sidecar) WaitForInstanceCompletion(ctx context.Context, m *protocol.GetInstanceRequest) (*protocol.GetInstanceResponse, error) {
+	ctx, stop := c.s.whileServing(ctx)
+	defer stop()
+	s, err := c.s.hub.Wait(ctx, m.GetInstanceId())
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	return instanceResponse(s, err, m.GetGetInputsAndOutputs())
+}
+
+// RaiseEvent sends an external event.
+func (c *sidecar) RaiseEvent(ctx context.Context, m *protocol.RaiseEventRequest) (*protocol.RaiseEventResponse, error) {
+	err := c.s.hub.Raise(ctx, m.GetInstanceId(), m.GetName(), payloadOf(m.GetInput()))
+	return &protocol.RaiseEventResponse{}, toStatus(err)
+}
+
+// TerminateInstance ends an instance.
+func (c *sidecar) TerminateInstance(ctx context.Context, m *protocol.TerminateRequest) (*protocol.TerminateResponse, error) {
+	err := c.s.hub.Terminate(ctx, m.GetInstanceId(), payloadOf(m.GetOutput()), m.GetRecursive())
+	return &protocol.TerminateResponse{}, toStatus(err)
+}
+
+// SuspendInstance keeps an instance from running.
+func (c *sidecar) SuspendInstance(ctx context.Context, m *protocol.SuspendRequest) (*protocol.SuspendResponse, error) {
+	err := c.s.hub.Suspend(ctx, m.GetInstanceId(), payloadOf(m.GetReason()))
+	return &protocol.SuspendResponse{}, toStatus(err)
+}
+
+// ResumeInstance ends a suspension.
+func (c *sidecar) ResumeInstance(ctx context.Context, m *protocol.ResumeRequest) (*protocol.ResumeResponse, error) {
+	err := c.s.hub.Resume(ctx, m.GetInstanceId(), payloadOf(m.GetReason()))
+	return &protocol.ResumeResponse{}, toStatus(err)
+}
+
+// QueryInstances lists instances, oldest first.
+func (c *sidecar) QueryInstances(ctx context.Context, m *protocol.QueryInstancesRequest) (*protocol.QueryInstancesResponse, error) {
+	in := m.GetQuery()
+	q := store.Query{
+		Prefix:      in.GetInstanceIdPrefix().GetValue(),
+		Statuses:    statusesOf(in.GetRuntimeStatus()),
+		CreatedFrom: timeOf(in.GetCreatedTimeFrom()),
+		CreatedTo:   timeOf(in.GetCreatedTimeTo()),
+		Limit:       int(in.GetMaxInstanceCount()),
+		Token:       in.GetContinuationToken().GetValue(),
+	}
+	states, token, err := c.s.instances(ctx, q, in.GetFetchInputsAndOutputs())
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	for _, s := range states {
+		if s.OrchestrationStatus != protocol.OrchestrationStatus_ORCHESTRATION_STATUS_FAILED || s.FailureDetails != nil {
+			continue
+		}
+		full, err := c.s.hub.Get(ctx, s.InstanceId, true)
+		if err == nil {
+			s.FailureDetails, err = wrapFailure(full.Failure)
+		}
+		if err != nil {
+			return nil, toStatus(err)
+		}
+	}
+	return &protocol.QueryInstancesResponse{OrchestrationState: states, ContinuationToken: wrapText(token)}, nil
+}
+
+// StreamInstanceHistory streams an execution's history. A client that asks for an unknown instance
+// gets nothing, as the SDKs expect; where the history is for work, or the execution is named, it is
+// an error.
+func (c *sidecar) StreamInstanceHistory(m *protocol.StreamInstanceHistoryRequest, out protocol.TaskHubSidecarService_StreamInstanceHistoryServer) error {
+	execution := m.GetExecutionId().GetValue()
+	chunk := &protocol.HistoryChunk{}
+	size := 0
+	for ev, err := range c.s.hub.History(out.Context(), m.GetInstanceId(), execution) {
+		if errors.Is(err, engine.ErrNotFound) && execution == "" && !m.GetForWorkItemProcessing() {
+			return nil
+		}
+		if err != nil {
+			return toStatus(err)
+		}
+		e, err := history.ToProto(ev)
+		if err != nil {
+			return toStatus(fmt.Errorf("%s: %w", m.GetInstanceId(), err))
+		}
+		n := sizeInList(e)
+		if size+n > maxChunk && size > 0 {
+			if err := out.Send(chunk); err != nil {
+				return err
+			}
+			chunk, size = &protocol.HistoryChunk{}, 0
+		}
+		chunk.Events, size = append(chunk.Events, e), size+n
+	}
+	if size == 0 {
+		return nil
+	}
+	return out.Send(chunk)
+}

@@ -1,0 +1,170 @@
+package taskhub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/agentrun-dev/agentrun/durable/engine"
+	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/store"
+	"github.com/agentrun-dev/agentrun/internal/protocol"
+)
+
+// Start schedules a new instance and gives its id.
+func (r *Remote) Start(ctx context.Context, s engine.Start) (string, error) {
+	m, err := unary(ctx, r, r.callWithin, r.hub.StartInstance, &protocol.CreateInstanceRequest{
+		InstanceId:         s.ID,
+		Name:               s.Name,
+		Version:            wrapText(s.Version),
+		Input:              wrapPayload(s.Input),
+		Tags:               s.Tags,
+		ParentTraceContext: wrapTrace(s.Trace),
+	})
+	return m.GetInstanceId(), err
+}
+
+// Raise sends an external event.
+func (r *Remote) Raise(ctx context.Context, id, name string, data history.Payload) error {
+	_, err := unary(ctx, r, r.callWithin, r.hub.RaiseEvent, &protocol.RaiseEventRequest{InstanceId: id, Name: name, Input: wrapPayload(data)})
+	return err
+}
+
+// Terminate ends an instance, and with recurse its children.
+func (r *Remote) Terminate(ctx context.Context, id string, output history.Payload, recurse bool) error {
+	_, err := unary(ctx, r, r.callWithin, r.hub.TerminateInstance, &protocol.TerminateRequest{InstanceId: id, Output: wrapPayload(output), Recursive: recurse})
+	return err
+}
+
+// Suspend keeps an instance from running until Resume.
+func (r *Remote) Suspend(ctx context.Context, id string, reason history.Payload) error {
+	_, err := unary(ctx, r, r.callWithin, r.hub.SuspendInstance, &protocol.SuspendRequest{InstanceId: id, Reason: wrapPayload(reason)})
+	return err
+}
+
+// Resume ends a suspension.
+func (r *Remote) Resume(ctx context.Context, id string, reason history.Payload) error {
+	_, err := unary(ctx, r, r.callWithin, r.hub.ResumeInstance, &protocol.ResumeRequest{InstanceId: id, Reason: wrapPayload(reason)})
+	return err
+}
+
+// Signal sends an operation to an entity.
+func (r *Remote) Signal(ctx context.Context, id, op string, input history.Payload) error {
+	_, err := unary(ctx, r, r.callWithin, r.hub.SignalEntity, &protocol.SignalEntityRequest{InstanceId: id, Name: op, Input: wrapPayload(input)})
+	return err
+}
+
+// Get gives the committed state of an instance, with data also its input, output and failure.
+func (r *Remote) Get(ctx context.Context, id string, data bool) (*engine.State, error) {
+	m, err := unary(ctx, r, r.callWithin, r.hub.GetInstance, &protocol.GetInstanceRequest{InstanceId: id, GetInputsAndOutputs: data})
+	if err != nil {
+		return nil, err
+	}
+	if !m.GetExists() {
+		return nil, fmt.Errorf("%s: %w", id, engine.ErrNotFound)
+	}
+	s, err := stateOf(m.GetOrchestrationState())
+	if err != nil {
+		return nil, err
+	}
+	if !data {
+		s.Failure = nil
+	}
+	return s, nil
+}
+
+// Wait waits until an instance has ended and gives its state. It waits as long as ctx allows and
+// the holder lives.
+func (r *Remote) Wait(ctx context.Context, id string) (*engine.State, error) {
+	m, err := unary(ctx, r, 0, r.hub.WaitForInstanceCompletion, &protocol.GetInstanceRequest{InstanceId: id, GetInputsAndOutputs: true})
+	if err != nil {
+		return nil, err
+	}
+	return stateOf(m.GetOrchestrationState())
+}
+
+// Query lists instances.
+func (r *Remote) Query(ctx context.Context, q store.Query, data bool) (states []*engine.State, token string, err error) {
+	req := wrapQuery(q)
+	req.Data = data
+	m, err := unary(ctx, r, r.callWithin, r.local.Query, req)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, x := range m.GetInstances() {
+		s, err := stateOf(x)
+		if err != nil {
+			return nil, "", err
+		}
+		states = append(states, s)
+	}
+	return states, m.GetToken(), nil
+}
+
+// Entity gives an entity's state.
+func (r *Remote) Entity(ctx context.Context, id string) (*engine.EntityState, error) {
+	m, err := unary(ctx, r, r.callWithin, r.hub.GetEntity, &protocol.GetEntityRequest{InstanceId: id, IncludeState: true})
+	if err != nil {
+		return nil, err
+	}
+	if !m.GetExists() {
+		return nil, fmt.Errorf("%s: %w", id, engine.ErrNotFound)
+	}
+	return entityOf(m.GetEntity()), nil
+}
+
+// Entities lists entities that have a state.
+func (r *Remote) Entities(ctx context.Context, q store.Query) (states []*engine.EntityState, token string, err error) {
+	req := wrapQuery(q)
+	req.Entities = true
+	m, err := unary(ctx, r, r.callWithin, r.local.Query, req)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, x := range m.GetEntities() {
+		states = append(states, entityOf(x))
+	}
+	return states, m.GetToken(), nil
+}
+
+// Executions lists the executions of an instance, oldest first, the current one last.
+func (r *Remote) Executions(ctx context.Context, id string) ([]string, error) {
+	m, err := unary(ctx, r, r.callWithin, r.local.Executions, &protocol.ExecutionsRequest{InstanceId: id})
+	return m.GetExecutionIds(), err
+}
+
+// History streams the committed history of one execution; "" is the current one.
+func (r *Remote) History(ctx context.Context, id, execution string) iter.Seq2[*history.Event, error] {
+	return func(yield func(*history.Event, error) bool) {
+		for part, err := range stream(ctx, r, r.local.History, &protocol.HistoryRequest{InstanceId: id, ExecutionId: execution}) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for ev, err := range history.DecodeRows(part.GetRows()) {
+				if err != nil {
+					err = fmt.Errorf("history of %s: %w", id, err)
+				}
+				if !yield(ev, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Payload gives a payload by its hash.
+func (r *Remote) Payload(ctx context.Context, h history.Hash) ([]byte, error) {
+	b := []byte{}
+	for part, err := range stream(ctx, r, r.local.Payload, &protocol.PayloadRequest{Hash: h[:]}) {
+		if errors.Is(err, engine.ErrNotFound) { // it is the store's that is meant
+			err = &callError{err.Error(), store.ErrNotFound}
+		}
+		if err != nil {
+			return nil, err
+		}
+		b = append(b, part.GetData()...)
+	}
+	return b, nil
+}
