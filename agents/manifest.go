@@ -1,0 +1,69 @@
+package agents
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/models"
+	"github.com/agentrun-dev/agentrun/tools"
+)
+
+// Manifest is everything of an agent that decides what its model is told. A run
+// stores it in its first step and keeps to it: a deploy in the middle of a run
+// does not change the run.
+type Manifest struct {
+	Agent        string               `json:"agent"`
+	Instructions string               `json:"instructions,omitempty"`
+	Model        string               `json:"model"`
+	Params       models.Params        `json:"params,omitzero"`
+	Tools        []ManifestTool       `json:"tools,omitempty"`
+	Output       *models.OutputSchema `json:"output,omitempty"`
+	Window       int                  `json:"window,omitempty"`
+}
+
+// ManifestTool is a tool as the model knows it, and what repeating it would do.
+type ManifestTool struct {
+	models.ToolSpec
+	Effect tools.Effect `json:"effect"`
+}
+
+// Manifest gives the agent's manifest as the code has it now.
+func (a *Agent) Manifest() Manifest {
+	m := Manifest{
+		Agent: a.config.Name, Instructions: a.config.Instructions, Model: a.config.Model, Params: a.config.Params,
+		Output: a.config.Output.schema(), Window: a.config.Window,
+	}
+	for _, t := range a.config.Tools {
+		m.Tools = append(m.Tools, ManifestTool{models.ToolSpec{Name: t.Name(), Description: t.Description(), Schema: t.Schema()}, t.Effect()})
+	}
+	return m
+}
+
+// manifestActivity stores the manifest. It is a step of its own, so that a replay
+// by newer code finds the manifest that the run began with.
+func (a *Agent) manifestActivity() durable.Definition {
+	return durable.NewActivity("manifest:"+a.config.Name, func(ctx context.Context, o *models.OutputSchema) (durable.Ref, error) {
+		m := a.Manifest()
+		if o != nil {
+			m.Output = o
+		}
+		b, err := json.Marshal(m)
+		if err != nil {
+			return durable.Ref{}, fmt.Errorf("manifest of agent %s: %w", a.config.Name, err)
+		}
+		return durable.Store(ctx, b)
+	}, durable.Pure())
+}
+
+func loadManifest(ctx context.Context, r durable.Ref) (m Manifest, err error) {
+	b, err := durable.Load(ctx, r)
+	if err != nil {
+		return m, fmt.Errorf("manifest: %w", err)
+	}
+	if err := json.Unmarshal(b, &m); err != nil {
+		return m, fmt.Errorf("manifest %s: %w", r.Hash, err)
+	}
+	return m, nil
+}

@@ -1,0 +1,205 @@
+package agents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/memory"
+	"github.com/agentrun-dev/agentrun/models"
+	"github.com/agentrun-dev/agentrun/tools"
+)
+
+// chatInput is the input of a model turn. It holds references only, so its size
+// does not depend on the conversation's.
+type chatInput struct {
+	Manifest durable.Ref `json:"manifest"`
+	Head     memory.Head `json:"head"`
+	Turn     int         `json:"turn"` // from 1
+}
+
+// chatAnswer is what is recorded of a model turn.
+type chatAnswer struct {
+	Message durable.Ref         `json:"message"`
+	Finish  models.FinishReason `json:"finish"`
+	Usage   models.Usage        `json:"usage"`
+	Model   string              `json:"model,omitempty"` // that really answered
+	// Calls are the message's tool calls, in order: what was found out about each
+	// by the code that ran then. A replay keeps to it.
+	Calls []checkedCall `json:"calls,omitempty"`
+	// Problem says what is wrong with a structured answer, for the model.
+	Problem string `json:"problem,omitempty"`
+}
+
+// checkedCall is a tool call that was looked at before anything is done about it.
+type checkedCall struct {
+	Tool string `json:"tool"`
+	// Problem, where set, is the answer to the call: it cannot be made.
+	Problem string `json:"problem,omitempty"`
+	// Approval, where set, is what the call waits for.
+	Approval *tools.Approval `json:"approval,omitempty"`
+}
+
+// chatActivity is one turn of the agent's model. It changes nothing in the world,
+// so a crash may repeat it as long as its answer is not on disk.
+func (a *Agent) chatActivity(o *Options) durable.Definition {
+	return durable.NewActivity("chat:"+a.config.Name, func(ctx context.Context, in chatInput) (chatAnswer, error) {
+		m, err := loadManifest(ctx, in.Manifest)
+		if err != nil {
+			return chatAnswer{}, err
+		}
+		req, err := request(ctx, m, in.Head)
+		if err != nil {
+			return chatAnswer{}, err
+		}
+		model, err := o.Models(m.Model)
+		if err != nil {
+			return chatAnswer{}, durable.NonRetriable(fmt.Errorf("agent %s: %w", m.Agent, err))
+		}
+		resp, err := o.ask(ctx, model, req, in.Turn)
+		if err != nil {
+			return chatAnswer{}, modelFailure(m, err)
+		}
+		return a.record(ctx, m, resp)
+	}, durable.Pure())
+}
+
+// request makes what the model is told.
+func request(ctx context.Context, m Manifest, head memory.Head) (*models.Request, error) {
+	req := &models.Request{Model: m.Model, Agent: m.Agent, Params: m.Params, Output: m.Output}
+	if m.Instructions != "" {
+		req.Messages = append(req.Messages, models.SystemMessage(m.Instructions))
+	}
+	for _, t := range m.Tools {
+		req.Tools = append(req.Tools, t.ToolSpec)
+	}
+	from := 0
+	if m.Window > 0 {
+		from = max(0, head.Length-m.Window)
+	}
+	load := func(r durable.Ref) ([]byte, error) { return durable.Load(ctx, r) }
+	whole := false
+	for msg, err := range memory.Read(load, head, from) {
+		if err != nil {
+			return nil, err
+		}
+		if whole = whole || from == 0 || msg.Role != models.RoleTool; whole {
+			req.Messages = append(req.Messages, msg)
+		}
+	}
+	return req, nil
+}
+
+// ask streams one answer, with its span and its deltas.
+func (o *Options) ask(ctx context.Context, model models.Model, req *models.Request, turn int) (*models.Response, error) {
+	ctx, end := startChatSpan(ctx, req)
+	resp, err := o.stream(ctx, model, req, turn)
+	end(resp, err)
+	return resp, err
+}
+
+func (o *Options) stream(ctx context.Context, model models.Model, req *models.Request, turn int) (*models.Response, error) {
+	info, _ := durable.Info(ctx)
+	offset := 0
+	for ev, err := range models.Checked(model.Generate(ctx, req)) {
+		switch {
+		case err != nil:
+			return nil, err
+		case ev.Response != nil:
+			return ev.Response, nil
+		case ev.Delta != "" && o.OnDelta != nil:
+			o.OnDelta(Delta{Instance: info.Instance, Agent: req.Agent, Turn: turn, Attempt: info.Attempt, Offset: offset, Text: ev.Delta})
+			offset += len(ev.Delta)
+		}
+	}
+	return nil, errors.New("the model's stream ended without an answer")
+}
+
+// modelFailure makes the error that is recorded: tried again where that can help.
+func modelFailure(m Manifest, err error) error {
+	err = fmt.Errorf("agent %s: model %s: %w", m.Agent, m.Model, err)
+	var me *models.Error
+	if errors.As(err, &me) && !me.Retryable() {
+		return durable.NonRetriable(err)
+	}
+	return err
+}
+
+// record stores the answer and looks at what it asks for.
+func (a *Agent) record(ctx context.Context, m Manifest, resp *models.Response) (chatAnswer, error) {
+	msg := resp.Message
+	for i := range msg.ToolCalls {
+		msg.ToolCalls[i].Arguments = strings.ToValidUTF8(msg.ToolCalls[i].Arguments, "�")
+	}
+	b, err := memory.Encode(msg)
+	if err != nil {
+		return chatAnswer{}, err
+	}
+	ref, err := durable.Store(ctx, b)
+	if err != nil {
+		return chatAnswer{}, err
+	}
+	ans := chatAnswer{Message: ref, Finish: resp.Finish, Usage: resp.Usage, Model: resp.Model}
+	for _, call := range msg.ToolCalls {
+		ans.Calls = append(ans.Calls, a.check(call, resp.Finish))
+	}
+	if len(msg.ToolCalls) == 0 && m.Output != nil {
+		ans.Problem, err = checkOutput(m.Output, msg.Content)
+	}
+	return ans, err
+}
+
+// check finds out whether a call can be made, and what it needs.
+func (a *Agent) check(call models.ToolCall, finish models.FinishReason) checkedCall {
+	t, ok := a.tools[call.Name]
+	if !ok {
+		return checkedCall{Tool: call.Name, Problem: unknownTool(call.Name, a.config.Tools)}
+	}
+	if err := t.Validate(call.Arguments); err != nil {
+		if finish == models.FinishLength {
+			return checkedCall{Tool: call.Name, Problem: "the answer was cut off at the token limit, in the middle of this call: make it shorter"}
+		}
+		return checkedCall{Tool: call.Name, Problem: err.Error()}
+	}
+	return checkedCall{Tool: call.Name, Approval: t.Approval()}
+}
+
+func unknownTool(name string, have []tools.Tool) string {
+	names := make([]string, len(have))
+	for i, t := range have {
+		names[i] = t.Name()
+	}
+	if len(names) == 0 {
+		return fmt.Sprintf("there is no tool %q, and no other", name)
+	}
+	return fmt.Sprintf("there is no tool %q; there are: %s", name, strings.Join(names, ", "))
+}
+
+// checkOutput says what is wrong with a structured answer; "" if nothing is.
+func checkOutput(want *models.OutputSchema, text string) (string, error) {
+	o, err := OutputSchema(want.Schema)
+	if err != nil {
+		return "", durable.NonRetriable(fmt.Errorf("the schema of the output: %w", err))
+	}
+	var bad *tools.ArgumentError
+	if err := o.shape.Validate(text); errors.As(err, &bad) {
+		return "The answer must be JSON of the given schema: " + strings.Join(bad.Problems, "; "), nil
+	} else if err != nil {
+		return "", err
+	}
+	return "", nil
+}
+
+// Delta is a piece of a model's answer as it comes. It is provisional: the answer
+// counts once its turn is committed. When a turn is tried again, its deltas begin
+// anew at offset 0 with a higher Attempt, and those before are void.
+type Delta struct {
+	Instance string // the agent's run
+	Agent    string
+	Turn     int
+	Attempt  int
+	Offset   int // bytes of this attempt's text before Text
+	Text     string
+}
