@@ -62,7 +62,6 @@ func weather(calls *atomic.Int32, opts ...tools.Option) tools.Tool {
 	}, opts...)
 }
 
-
 func TestTurnsAndTools(t *testing.T) {
 	var calls atomic.Int32
 	var seen []*models.Request
@@ -236,4 +235,3 @@ func TestWrongConfigurations(t *testing.T) {
 		t.Errorf("two agents of one name: %v", err)
 	}
 }
-

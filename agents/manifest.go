@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/memory"
 	"github.com/agentrun-dev/agentrun/models"
 	"github.com/agentrun-dev/agentrun/tools"
 )
@@ -57,8 +58,8 @@ func (a *Agent) manifestActivity() durable.Definition {
 	}, durable.Pure())
 }
 
-func loadManifest(ctx context.Context, r durable.Ref) (m Manifest, err error) {
-	b, err := durable.Load(ctx, r)
+func loadManifest(load memory.Loader, r durable.Ref) (m Manifest, err error) {
+	b, err := load(r)
 	if err != nil {
 		return m, fmt.Errorf("manifest: %w", err)
 	}

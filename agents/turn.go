@@ -46,11 +46,12 @@ type checkedCall struct {
 // so a crash may repeat it as long as its answer is not on disk.
 func (a *Agent) chatActivity(o *Options) durable.Definition {
 	return durable.NewActivity("chat:"+a.config.Name, func(ctx context.Context, in chatInput) (chatAnswer, error) {
-		m, err := loadManifest(ctx, in.Manifest)
+		load := func(r durable.Ref) ([]byte, error) { return durable.Load(ctx, r) }
+		m, err := loadManifest(load, in.Manifest)
 		if err != nil {
 			return chatAnswer{}, err
 		}
-		req, err := request(ctx, m, in.Head)
+		req, err := request(load, m, in.Head)
 		if err != nil {
 			return chatAnswer{}, err
 		}
@@ -67,7 +68,7 @@ func (a *Agent) chatActivity(o *Options) durable.Definition {
 }
 
 // request makes what the model is told.
-func request(ctx context.Context, m Manifest, head memory.Head) (*models.Request, error) {
+func request(load memory.Loader, m Manifest, head memory.Head) (*models.Request, error) {
 	req := &models.Request{Model: m.Model, Agent: m.Agent, Params: m.Params, Output: m.Output}
 	if m.Instructions != "" {
 		req.Messages = append(req.Messages, models.SystemMessage(m.Instructions))
@@ -79,7 +80,6 @@ func request(ctx context.Context, m Manifest, head memory.Head) (*models.Request
 	if m.Window > 0 {
 		from = max(0, head.Length-m.Window)
 	}
-	load := func(r durable.Ref) ([]byte, error) { return durable.Load(ctx, r) }
 	whole := false
 	for msg, err := range memory.Read(load, head, from) {
 		if err != nil {

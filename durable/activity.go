@@ -2,6 +2,7 @@ package durable
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -97,7 +98,9 @@ func (a *Activity[In, Out]) Call(ctx *Context, in In, opts ...CallOption) (Out, 
 }
 
 // Start runs the activity beside what follows. When the orchestration ends first,
-// the activity is cancelled.
+// the activity is cancelled: its context ends, and its result is dropped. One that
+// is started in the orchestration's very last turn never runs, so await what has
+// to happen.
 func (a *Activity[In, Out]) Start(ctx *Context, in In, opts ...CallOption) *Task[Out] {
 	return startActivity[Out](ctx, a.def.name, in, opts)
 }
@@ -147,7 +150,11 @@ func (x *executor) attempts(c *completion, p *RetryPolicy, start func(attempt in
 			if attempt == 1 {
 				firstFailed = x.now
 			}
-			if err == nil || p == nil || attempt >= p.MaxAttempts || ans.Failure.NonRetriable || p.Retry != nil && !p.Retry(err) {
+			again := err != nil && p != nil && attempt < p.MaxAttempts && !ans.Failure.NonRetriable
+			if again && p.Retry != nil {
+				again, err = p.retry(err)
+			}
+			if !again {
 				c.complete(ans.Data, err)
 				return
 			}
@@ -160,6 +167,17 @@ func (x *executor) attempts(c *completion, p *RetryPolicy, start func(attempt in
 		}
 	}
 	try(1)
+}
+
+// retry asks the predicate. One that panics fails the call: it does not run in
+// the body, so nothing else would stop the panic.
+func (p *RetryPolicy) retry(failed error) (again bool, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			again, err = false, errors.Join(panicError(r), failed)
+		}
+	}()
+	return p.Retry(failed), failed
 }
 
 // ActivityInfo is what an activity's function may know of its call.

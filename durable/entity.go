@@ -2,6 +2,7 @@ package durable
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -113,10 +114,9 @@ func (o *Op[S, In, Out]) Start(ctx *Context, key string, in In) *Task[Out] {
 		c.complete(nil, fmt.Errorf("input of %s: %w", label, err))
 		return t
 	}
-	request := x.guid()
-	x.requests[request] = c
-	x.emit(&history.Event{Kind: history.EntityOperationCalled, Name: o.name, Target: id, Request: request, Data: input,
+	ev := x.emit(&history.Event{Kind: history.EntityOperationCalled, Name: o.name, Target: id, Request: x.guid(), Data: input,
 		Sender: x.instance})
+	x.requests[ev.Request] = c
 	return t
 }
 
@@ -188,32 +188,45 @@ func (ctx *EntityContext) Now() time.Time { return ctx.now }
 // Delete removes the entity's state when the operation has returned.
 func (ctx *EntityContext) Delete() { ctx.deleted = true }
 
-// run executes a batch for the engine.
+// run executes a batch for the engine. It does so on a goroutine of its own,
+// which an operation may end (runtime.Goexit, as t.FailNow does): that fails the
+// operation, and another goroutine goes on with the rest.
 func (n *entity) run(b *engine.EntityBatch) {
-	for _, op := range b.Ops {
-		ctx := &EntityContext{id: b.ID, now: b.Now, batch: b}
-		state, result, err := n.runOne(ctx, b.State, op)
+	for len(b.Results) < len(b.Ops) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for len(b.Results) < len(b.Ops) {
+				n.runOne(b, b.Ops[len(b.Results)])
+			}
+		}()
+		<-done
+	}
+}
+
+// runOne executes an operation: all of it, or none where it fails.
+func (n *entity) runOne(b *engine.EntityBatch, op *history.Event) {
+	ctx := &EntityContext{id: b.ID, now: b.Now, batch: b}
+	var state, result history.Payload
+	err := errors.New("the operation ended its goroutine (runtime.Goexit)")
+	defer func() {
+		if r := recover(); r != nil {
+			err = panicError(r)
+		}
 		if err != nil {
 			b.Results = append(b.Results, engine.Outcome{Failure: failureOf(err)})
-			continue
+			return
 		}
 		b.State = state
 		b.Results = append(b.Results, engine.Outcome{Result: result})
 		b.Sent = append(b.Sent, ctx.sent...)
 		b.Pieces = append(b.Pieces, ctx.pieces...)
 		b.Keep = append(b.Keep, ctx.keep...)
-	}
-}
-
-func (n *entity) runOne(ctx *EntityContext, state history.Payload, op *history.Event) (newState, result history.Payload, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = panicError(r)
-		}
 	}()
 	fn := n.ops[strings.ToLower(op.Name)]
 	if fn == nil {
-		return nil, nil, NonRetriable(fmt.Errorf("entity %s has no operation %q", n.name, op.Name))
+		err = NonRetriable(fmt.Errorf("entity %s has no operation %q", n.name, op.Name))
+		return
 	}
-	return fn(ctx, state, op.Data)
+	state, result, err = fn(ctx, b.State, op.Data)
 }

@@ -82,7 +82,7 @@ func (x *executor) Turn(t *engine.Turn) {
 	if x.fault == nil {
 		x.step(t.New)
 	}
-	x.finish(t)
+	x.report(t)
 	x.span.turn(x, t)
 	x.turn = nil
 }
@@ -95,32 +95,41 @@ func (x *executor) step(evs []*history.Event) {
 	x.resume()
 }
 
-// finish turns the end of the body into the last action.
-func (x *executor) finish(t *engine.Turn) {
-	t.CustomStatus = x.custom
-	t.Actions = x.actions
-	done := &history.Event{Kind: history.ExecutionCompleted, Status: history.Completed, Data: x.output}
+// report fills in what the turn came to.
+func (x *executor) report(t *engine.Turn) {
+	if x.fault != nil { // what the diverging code wanted is not done
+		t.Actions = []*history.Event{{
+			Kind: history.ExecutionCompleted, ID: max(x.nextID, x.replay.lastID+1), Status: history.Failed, Failure: x.fault,
+		}}
+		return
+	}
+	t.CustomStatus, t.Actions = x.custom, x.actions
+	if !x.finished {
+		return
+	}
+	done := x.ending()
+	t.Actions = append(t.Actions, done)
+	if done.Status != history.ContinuedAsNew {
+		return
+	}
+	for _, q := range x.arrivals {
+		if !q.taken {
+			t.Carryover = append(t.Carryover, q.ev)
+		}
+	}
+}
+
+// ending is the last action of a body that has ended.
+func (x *executor) ending() *history.Event {
+	done := &history.Event{Kind: history.ExecutionCompleted, ID: x.nextID, Status: history.Completed, Data: x.output}
 	var again *continueAsNew
 	switch {
-	case x.fault != nil:
-		// What the diverging code wanted is not done.
-		t.Actions = nil
-		done.Status, done.Data, done.Failure = history.Failed, nil, x.fault
-		x.nextID = max(x.nextID, x.replay.lastID+1)
-	case !x.finished:
-		return
 	case errors.As(x.err, &again):
 		done.Status, done.Data = history.ContinuedAsNew, again.input
-		for _, q := range x.arrivals {
-			if !q.taken {
-				t.Carryover = append(t.Carryover, q.ev)
-			}
-		}
 	case x.err != nil:
 		done.Status, done.Data, done.Failure = history.Failed, nil, failureOf(x.err)
 	}
-	done.ID = x.nextID
-	t.Actions = append(t.Actions, done)
+	return done
 }
 
 // apply takes note of one event from outside.
@@ -169,10 +178,11 @@ func (x *executor) begin(input history.Payload) {
 		x.yield = yield
 		returned := false
 		defer func() {
+			r := recover()
 			if x.unwinding {
-				return
+				return // whatever its deferred functions made of it
 			}
-			if r := recover(); r != nil {
+			if r != nil {
 				x.err = panicError(r)
 			} else if !returned {
 				// The body called runtime.Goexit (as t.FailNow does). It would take

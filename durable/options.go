@@ -57,15 +57,13 @@ type RetryPolicy struct {
 
 // interval gives the wait after a failed attempt, counted from 1.
 func (p *RetryPolicy) interval(attempt int) time.Duration {
-	d := float64(p.FirstInterval)
-	for range attempt - 1 {
-		if p.Backoff > 0 {
-			d *= p.Backoff
-		}
-		if p.MaxInterval > 0 && d > float64(p.MaxInterval) {
-			return p.MaxInterval
-		}
+	limit := float64(1<<63 - 1024) // what fits into a Duration
+	if p.MaxInterval > 0 {
+		limit = float64(p.MaxInterval)
 	}
-	const limit = float64(1<<63 - 1024)
+	d := float64(p.FirstInterval)
+	for n := 1; n < attempt && p.Backoff > 0 && d < limit; n++ {
+		d *= p.Backoff
+	}
 	return time.Duration(min(d, limit))
 }

@@ -91,3 +91,31 @@ func (r *registry) addEntity(n *entity) error {
 	}
 	return err
 }
+
+// Orchestrations lists the names of the orchestrations among definitions, in the
+// order in which they are defined.
+func Orchestrations(defs ...Definition) ([]string, error) {
+	r, err := newRegistry(nil, defs)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, o := range r.defs.Orchestrations {
+		names = append(names, o.Name)
+	}
+	return names, nil
+}
+
+// Activities lists the names of the activities among definitions, in the order in
+// which they are defined.
+func Activities(defs ...Definition) ([]string, error) {
+	r, err := newRegistry(nil, defs)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, a := range r.defs.Activities {
+		names = append(names, a.Name)
+	}
+	return names, nil
+}

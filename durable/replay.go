@@ -19,8 +19,7 @@ type replayState struct {
 	at       []int            // their places in the history
 	matched  int
 	lastID   int32
-	// diverged is told of the first difference; the replayer sets it.
-	diverged *history.Difference
+	diverged *history.Difference // the first one
 }
 
 // replayPast runs the body through its committed history, turn by turn.
@@ -30,23 +29,18 @@ func (x *executor) replayPast(past iter.Seq2[*history.Event, error]) error {
 	r := &x.replay
 	r.lastID = history.FromOutside
 	var news []*history.Event
-	play := func() bool {
-		if len(news) == 0 {
-			return true
-		}
-		x.step(news)
-		if x.fault == nil && r.matched < len(r.recorded) {
-			x.diverge(r.recorded[r.matched], nil, r.at[r.matched])
+	play := func() {
+		if len(news) > 0 && x.fault == nil {
+			x.playTurn(news)
 		}
 		news, r.recorded, r.at, r.matched = news[:0], r.recorded[:0], r.at[:0], 0
-		return x.fault == nil
 	}
 	for ev, err := range past {
 		if err != nil {
 			return err
 		}
-		if ev.Kind == history.OrchestratorStarted && !play() {
-			return nil
+		if ev.Kind == history.OrchestratorStarted {
+			play()
 		}
 		if ev.ID == history.FromOutside {
 			news = append(news, ev)
@@ -58,6 +52,23 @@ func (x *executor) replayPast(past iter.Seq2[*history.Event, error]) error {
 	}
 	play()
 	return nil
+}
+
+// playTurn runs the body through one recorded turn and compares.
+func (x *executor) playTurn(news []*history.Event) {
+	r := &x.replay
+	for _, ev := range news {
+		if ev.Kind == history.ExecutionTerminated {
+			return // the engine ended it and ran none of its code
+		}
+	}
+	x.step(news)
+	if x.fault == nil && x.finished {
+		x.matches(x.ending())
+	}
+	if x.fault == nil && r.matched < len(r.recorded) {
+		x.diverge(r.recorded[r.matched], nil, r.at[r.matched])
+	}
 }
 
 // matches compares an action of the body with the one that was recorded; on a
@@ -74,6 +85,7 @@ func (x *executor) matches(did *history.Event) bool {
 		x.diverge(was, did, at)
 		return false
 	}
+	did.Request = was.Request // the answer in the history is for this one
 	return true
 }
 

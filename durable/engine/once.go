@@ -6,6 +6,7 @@ import (
 
 	"github.com/agentrun-dev/agentrun/durable/history"
 	"github.com/agentrun-dev/agentrun/durable/store"
+	"github.com/agentrun-dev/agentrun/internal/crashpoint"
 )
 
 // UnknownOutcome is the failure type of an at-most-once call of which nobody
@@ -50,10 +51,13 @@ func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, b
 	if err := e.commits.write(&changeSet{effects: []store.EffectWrite{{Effect: c.record()}}}); err != nil {
 		return Outcome{}, false
 	}
+	crashpoint.Hit("intent")
 	if e.opts.OnIntent != nil {
 		e.opts.OnIntent(ac)
 	}
-	return c.act.Run(ctx, ac), true
+	o := c.act.Run(ctx, ac)
+	crashpoint.Hit("effect")
+	return o, true
 }
 
 // record is the call's row in the store, without a receipt.

@@ -225,7 +225,6 @@ func (t *turn) start(m *message) {
 	switch {
 	case in.exists && ev.Instance.Execution != "" && ev.Instance.Execution == in.row.Execution:
 		// The row is made already: by continue-as-new, or when the start had to wait.
-		t.cs.answer(m, nil)
 		if in.row.Events > 0 || in.row.Status.Ended() || t.terminated != nil {
 			return // terminated before it could begin
 		}

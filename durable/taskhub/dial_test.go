@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,6 +117,7 @@ func TestDialOtherVersion(t *testing.T) {
 type stuck struct {
 	taskhub.Hub
 	entered chan string
+	left    *atomic.Int32 // calls that have ended
 }
 
 func (s stuck) hang(ctx context.Context, call string) error {
@@ -122,6 +125,12 @@ func (s stuck) hang(ctx context.Context, call string) error {
 		s.entered <- call
 	}
 	<-ctx.Done()
+	if s.left != nil {
+		for range 1000 {
+			runtime.Gosched() // let those go on who should wait for this
+		}
+		s.left.Add(1)
+	}
 	return ctx.Err()
 }
 

@@ -93,19 +93,20 @@ func (r *Remote) watch() {
 func (r *Remote) begin(ctx context.Context, within time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(r.ctx, func() { cancel(context.Cause(r.ctx)) })
+	// No deadline of ours is set: gRPC would tell it to the holder, whose clock could answer first,
+	// and then it would look like the caller's.
+	var timer *time.Timer
+	if within != 0 {
+		timer = time.AfterFunc(within, func() { cancel(r.late(within)) })
+	}
 	r.calls.Add(1)
-	end := func() {
+	return ctx, func() {
 		r.calls.Add(-1)
+		if timer != nil {
+			timer.Stop()
+		}
 		stop()
 		cancel(nil)
-	}
-	if within == 0 {
-		return ctx, end
-	}
-	ctx, expire := context.WithTimeoutCause(ctx, within, r.late(within))
-	return ctx, func() {
-		expire()
-		end()
 	}
 }
 

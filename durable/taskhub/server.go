@@ -49,7 +49,7 @@ func Serve(lis net.Listener, hub Hub, info Info) *Server {
 	}
 	s := &Server{hub: hub, info: info, grace: closeGrace, served: make(chan struct{})}
 	s.ending, s.end = context.WithCancel(context.Background())
-	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(maxReceive), grpc.WaitForHandlers(true))
+	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(maxReceive))
 	protocol.RegisterTaskHubSidecarServiceServer(s.grpc, &sidecar{s: s})
 	protocol.RegisterLocalServer(s.grpc, &local{s: s})
 	go func() {
@@ -70,7 +70,7 @@ func (s *Server) Close() error {
 		s.end()
 		stopped := make(chan struct{})
 		go func() {
-			s.grpc.GracefulStop()
+			s.grpc.GracefulStop() // which waits for the handlers, also after Stop
 			close(stopped)
 		}()
 		select {

@@ -7,9 +7,11 @@ import (
 	"io"
 	"iter"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -278,6 +280,35 @@ func TestProtocol(t *testing.T) {
 	})
 }
 
+// limits is a hub that notes how much it is asked for.
+type limits struct {
+	taskhub.Hub
+	asked []int
+}
+
+func (l *limits) Query(_ context.Context, q store.Query, _ bool) ([]*engine.State, string, error) {
+	l.asked = append(l.asked, q.Limit)
+	return nil, "", nil
+}
+
+// TestPageLimits asks for pages of every size.
+func TestPageLimits(t *testing.T) {
+	hub := new(limits)
+	path, _ := serve(t, hub)
+	sdk, remote := client(t, path), dial(t, path)
+	for _, n := range []int32{0, 7, 1_000_000} {
+		if _, err := sdk.QueryInstances(t.Context(), &protocol.QueryInstancesRequest{Query: &protocol.InstanceQuery{MaxInstanceCount: n}}); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := remote.Query(t.Context(), store.Query{Limit: int(n)}, false); err != nil {
+			t.Error(err)
+		}
+	}
+	if diff := cmp.Diff([]int{100, 100, 7, 7, 1000, 1000}, hub.asked); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 // TestHistoryChunks streams a history that is larger than an SDK's message.
 func TestHistoryChunks(t *testing.T) {
 	ctx := t.Context()
@@ -354,9 +385,10 @@ func TestCloseTellsWaiters(t *testing.T) {
 	}
 }
 
-// TestCloseCutsOff closes a server that has a call which does not end.
+// TestCloseCutsOff closes a server that has a call which does not end: it is cancelled, and nothing
+// of it runs any more when Close returns, since the engine may then be closed.
 func TestCloseCutsOff(t *testing.T) {
-	hub := stuck{entered: make(chan string)}
+	hub := stuck{entered: make(chan string), left: new(atomic.Int32)}
 	path, server := serve(t, hub)
 	server.SetGrace(time.Millisecond)
 	r := dial(t, path)
@@ -368,6 +400,9 @@ func TestCloseCutsOff(t *testing.T) {
 	<-hub.entered
 	if err := server.Close(); err != nil {
 		t.Error(err)
+	}
+	if hub.left.Load() != 1 {
+		t.Error("Close returned while the hub was in use")
 	}
 	if err := <-start; !errors.Is(err, taskhub.ErrUnavailable) {
 		t.Errorf("Start gave %v", err)

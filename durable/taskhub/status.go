@@ -3,7 +3,6 @@ package taskhub
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -50,7 +49,8 @@ var kinds = []struct {
 	{store.ErrUnknown, codes.Unavailable},
 }
 
-// maxMessage bounds a status message, which travels in a header. Long ones quote their input.
+// maxMessage bounds a status message, which travels in a header. Long ones quote their input. gRPC
+// mends what is not UTF-8 in it, also a character that is cut.
 const maxMessage = 2000
 
 // toStatus gives a hub's error the status that it has in the protocol; the message is the error's
@@ -73,7 +73,7 @@ func toStatus(err error) error {
 	if len(message) > maxMessage {
 		message = message[:maxMessage] + "…"
 	}
-	return status.Error(code, strings.ToValidUTF8(message, "\uFFFD"))
+	return status.Error(code, message)
 }
 
 // callError is an error whose text is complete without that of its kind, which is there for

@@ -1,0 +1,107 @@
+package agents
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/durable/history"
+)
+
+// Runtime runs agents, and orchestrations of them, in this process.
+type Runtime struct {
+	*durable.Runtime
+	stream *Stream
+}
+
+// Open opens a runtime for agents and other definitions. Of the options, OnDelta
+// and OnTurn may be set too: they are called beside the runtime's own.
+func Open(ctx context.Context, url string, o Options, do durable.Options, list []*Agent, defs ...durable.Definition) (*Runtime, error) {
+	s := NewStream()
+	delta, turn := o.OnDelta, do.OnTurn
+	o.OnDelta = func(d Delta) {
+		s.OnDelta(d)
+		if delta != nil {
+			delta(d)
+		}
+	}
+	do.OnTurn = func(r durable.Recorded) {
+		s.OnTurn(r)
+		if turn != nil {
+			turn(r)
+		}
+	}
+	rt, err := durable.OpenWith(ctx, url, do, append([]durable.Definition{Define(o, list...)}, defs...)...)
+	if err != nil {
+		return nil, err
+	}
+	return &Runtime{rt, s}, nil
+}
+
+// Stream is the runtime's stream of events.
+func (rt *Runtime) Stream() *Stream { return rt.stream }
+
+// Schedule starts a run of the agent and gives its id. When it returns, the run
+// is on disk.
+func (a *Agent) Schedule(ctx context.Context, c *durable.Client, input any, opts ...CallOption) (string, error) {
+	in, call, err := prepare(input, opts)
+	if err != nil {
+		return "", err
+	}
+	return a.run.Schedule(ctx, c, in, call...)
+}
+
+// Wait waits until a run has ended and gives its result.
+func (a *Agent) Wait(ctx context.Context, c *durable.Client, id string) (Result, error) {
+	return a.run.Wait(ctx, c, id)
+}
+
+// Run starts a run of the agent and gives its events as they come; the last one is
+// of kind EventEnd and has the result, or else the sequence ends with an error.
+// Leaving the loop leaves the run going; it is in the store.
+func (a *Agent) Run(ctx context.Context, rt *Runtime, input any, opts ...CallOption) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		id := newRunID()
+		f := rt.stream.Follow(id)
+		defer f.Stop()
+		opts = append(opts, With(durable.WithInstanceID(id)))
+		if _, err := a.Schedule(ctx, rt.Client(), input, opts...); err != nil {
+			yield(Event{}, err)
+			return
+		}
+		for ev, err := range f.Events(ctx, rt) {
+			if err == nil && ev.Kind == EventEnd && ev.Error != "" {
+				err = fmt.Errorf("agent %s: %s", a.config.Name, ev.Error)
+			}
+			if !yield(ev, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Events gives the events as they come, to that of the run's end.
+func (f *Follower) Events(ctx context.Context, rt *Runtime) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		for {
+			for _, ev := range f.Take() {
+				if !yield(ev, nil) || ev.Kind == EventEnd {
+					return
+				}
+			}
+			select {
+			case <-f.ready:
+			case <-ctx.Done():
+				yield(Event{}, ctx.Err())
+				return
+			case <-rt.Done():
+				yield(Event{}, rt.Err())
+				return
+			}
+		}
+	}
+}
+
+// newRunID makes the id of a run, as the engine does: 32 hex digits.
+func newRunID() string { return history.HashOf([]byte(nonce())).String()[:32] }

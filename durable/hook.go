@@ -1,0 +1,18 @@
+package durable
+
+import (
+	"log/slog"
+
+	"github.com/agentrun-dev/agentrun/internal/durablehook"
+)
+
+func init() {
+	durablehook.Definitions = func(log *slog.Logger, defs any) (any, error) {
+		r, err := newRegistry(log, defs.([]Definition))
+		if err != nil {
+			return nil, err
+		}
+		return r.defs, nil
+	}
+	durablehook.NewClient = func(h any) any { return &Client{h.(hub)} }
+}

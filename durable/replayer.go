@@ -1,0 +1,95 @@
+package durable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+
+	"github.com/agentrun-dev/agentrun/durable/engine"
+	"github.com/agentrun-dev/agentrun/durable/history"
+)
+
+// Replay runs the orchestration that a recorded history is of, as defs have it
+// today, through that history, and gives the first step at which it does something
+// else: another action, fewer, more, or another end. nil means that it did all
+// the same. A history that has not ended is compared as far as it goes.
+//
+// Nothing but the orchestration's own code runs: answers come from the history,
+// nothing is logged, traced or stored. payloads gives the data that the code loads
+// by a [Ref] and that events hold by hash only; it may be nil for a history that
+// has none. An error says that the history could not be replayed at all.
+func Replay(ctx context.Context, past iter.Seq2[*history.Event, error], payloads func(history.Hash) ([]byte, error), defs ...Definition) (*history.Difference, error) {
+	r, err := newRegistry(slog.New(slog.DiscardHandler), defs)
+	if err != nil {
+		return nil, err
+	}
+	reader := payloadFunc(payloads)
+	var events []*history.Event
+	var begun *history.Event
+	for ev, err := range past {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil {
+			ev, err = reader.resolve(ctx, ev)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("replay: event %d: %w", len(events), err)
+		}
+		if ev.Kind == history.ExecutionStarted && begun == nil {
+			begun = ev
+		}
+		events = append(events, ev)
+	}
+	if begun == nil {
+		return nil, errors.New("replay: the history has no ExecutionStarted event")
+	}
+	def := r.orchestrations[begun.Name]
+	if def == nil {
+		return nil, fmt.Errorf("replay: the history is of orchestration %q, which is not among the definitions", begun.Name)
+	}
+	x := newExecutor(r, def)
+	defer x.Close()
+	x.instance = begun.Instance
+	x.turn = &engine.Turn{Name: begun.Name, Instance: begun.Instance, Payloads: reader}
+	if err := x.replayPast(sequence(events)); err != nil {
+		return nil, fmt.Errorf("replay: %w", err)
+	}
+	return x.replay.diverged, nil
+}
+
+func sequence(events []*history.Event) iter.Seq2[*history.Event, error] {
+	return func(yield func(*history.Event, error) bool) {
+		for _, ev := range events {
+			if !yield(ev, nil) {
+				return
+			}
+		}
+	}
+}
+
+// payloadFunc is an engine.PayloadReader.
+type payloadFunc func(history.Hash) ([]byte, error)
+
+func (f payloadFunc) Payload(_ context.Context, h history.Hash) ([]byte, error) {
+	if f == nil {
+		return nil, fmt.Errorf("payload %s is not part of the recording", h)
+	}
+	return f(h)
+}
+
+// resolve gives the event with its data.
+func (f payloadFunc) resolve(ctx context.Context, ev *history.Event) (*history.Event, error) {
+	if ev.Data != nil || ev.DataRef.IsZero() {
+		return ev, nil
+	}
+	b, err := f.Payload(ctx, ev.DataRef)
+	if err != nil {
+		return nil, err
+	}
+	whole := *ev
+	whole.Data, whole.DataRef = b, history.Hash{}
+	return &whole, nil
+}
