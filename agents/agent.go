@@ -104,6 +104,8 @@ func (a *Agent) Orchestration() string { return a.run.Name() }
 type Result struct {
 	// Text is the model's last message; with a structured output, its JSON.
 	Text string `json:"text"`
+	// Cut says that Text ends where it does because of the token limit.
+	Cut bool `json:"cut,omitempty"`
 	// Turns and ToolCalls count what the run took.
 	Turns     int          `json:"turns"`
 	ToolCalls int          `json:"toolCalls"`

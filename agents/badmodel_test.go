@@ -158,7 +158,7 @@ func TestBadAnswers(t *testing.T) {
 func TestCutAnswer(t *testing.T) {
 	tm := start(t, turns(answer(models.FinishLength, "Once upon")), agents.New(agents.Config{Name: "a", Model: "m"}))
 	got, err := tm.ask(t, "go")
-	if err != nil || got.Text != "Once upon" {
+	if err != nil || got.Text != "Once upon" || !got.Cut {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
@@ -244,6 +244,23 @@ func TestToolIgnoresCancellation(t *testing.T) {
 	}
 	if err := tm.Close(); err != nil { // returns although the tool never does
 		t.Error(err)
+	}
+}
+
+// A program that forgot its models is told so at once.
+func TestNoModels(t *testing.T) {
+	a := agents.New(agents.Config{Name: "a", Model: "m", Retry: quick})
+	rt, err := durable.Open(t.Context(), "memory:", agents.Define(agents.Options{}, a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close()
+	id, err := a.Schedule(t.Context(), rt.Client(), "go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = a.Wait(t.Context(), rt.Client(), id); err == nil || !strings.Contains(err.Error(), "set Options.Models") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable"
@@ -202,25 +203,41 @@ func (r *run) turn() (done bool, err error) {
 	if len(ans.Calls) == 0 {
 		return r.answer(ans, msg)
 	}
-	results, err := r.callTools(ans, msg)
+	results, stop, err := r.callTools(ans, msg)
 	if err != nil {
 		return false, err
 	}
 	res.ToolCalls += len(results)
-	return false, r.append(append([]durable.Ref{ans.Message}, results...)...)
+	if err := r.append(append([]durable.Ref{ans.Message}, results...)...); err != nil {
+		return false, err
+	}
+	if ans.Finish == models.FinishContentFilter {
+		return false, r.withheld()
+	}
+	return false, stop
+}
+
+// withheld is the failure of a run whose model was kept from answering.
+func (r *run) withheld() error {
+	return durable.NonRetriable(fmt.Errorf("agent %s: the model's answer was withheld by a content filter", r.agent.config.Name))
 }
 
 // answer takes a message without calls: the end, unless it is a structured answer
 // that does not fit.
 func (r *run) answer(ans chatAnswer, msg models.Message) (done bool, err error) {
-	if err := r.append(ans.Message); err != nil {
-		return false, err
+	empty := strings.TrimSpace(msg.Content) == "" // models refuse such a message in a conversation
+	if !empty {
+		if err := r.append(ans.Message); err != nil {
+			return false, err
+		}
 	}
 	switch {
 	case ans.Finish == models.FinishContentFilter:
-		return false, durable.NonRetriable(fmt.Errorf("agent %s: the model's answer was withheld by a content filter", r.agent.config.Name))
+		return false, r.withheld()
+	case empty:
+		return false, durable.NonRetriable(fmt.Errorf("agent %s: the model's answer was cut off at the token limit before any text: allow it more tokens", r.agent.config.Name))
 	case ans.Problem == "":
-		r.state.Result.Text = msg.Content
+		r.state.Result.Text, r.state.Result.Cut = msg.Content, ans.Finish == models.FinishLength
 		return true, nil
 	case r.state.Repairs == maxRepairs:
 		return false, durable.NonRetriable(fmt.Errorf("agent %s: after %d corrections the answer still does not fit: %s", r.agent.config.Name, maxRepairs, ans.Problem))

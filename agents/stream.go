@@ -144,6 +144,13 @@ func (s *Stream) OnTurn(r durable.Recorded) {
 		case history.TaskScheduled, history.ChildCreated, history.EntityOperationCalled:
 			open[ev.ID] = ev
 			child = started(&out, ev)
+		case history.EntityOperationCompleted, history.EntityOperationFailed:
+			for id, was := range open {
+				if was.Kind == history.EntityOperationCalled && was.Request == ev.Request {
+					delete(open, id)
+					asked(&out, was, ev)
+				}
+			}
 		case history.TaskCompleted, history.TaskFailed, history.ChildCompleted, history.ChildFailed:
 			if was := open[ev.Answers]; was != nil {
 				delete(open, ev.Answers)
@@ -195,18 +202,24 @@ func started(out *Event, ev *history.Event) (child string) {
 		if name, ok := strings.CutPrefix(ev.Name, agentPrefix); ok {
 			out.Kind, out.Agent = EventAgent, name
 		}
-	case ev.Kind == history.EntityOperationCalled:
-		if id, ok := strings.CutPrefix(ev.Target, ApprovalPrefix); ok && ev.Name == "request" {
-			out.Kind, out.Approval = EventApproval, id
-			var a Approval
-			if json.Unmarshal(ev.Data, &a) == nil {
-				out.Agent, out.Tool, out.Text = a.Agent, a.Tool, a.Question
-			}
-		}
-	default:
+	case ev.Kind == history.TaskScheduled:
 		describe(out, ev, EventTurn, EventTool)
 	}
 	return child
+}
+
+// asked fills in the event of a request, once the entity has answered: from then on
+// the inbox has it, and it can be decided.
+func asked(out *Event, was, ev *history.Event) {
+	id, ok := strings.CutPrefix(was.Target, ApprovalPrefix)
+	if !ok || was.Name != "request" || ev.Kind != history.EntityOperationCompleted {
+		return
+	}
+	out.Kind, out.Approval = EventApproval, id
+	var a Approval
+	if json.Unmarshal(was.Data, &a) == nil {
+		out.Agent, out.Tool, out.Text = a.Agent, a.Tool, a.Question
+	}
 }
 
 // describe tells model turns from tool calls.

@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -30,14 +31,14 @@ type toolAnswer struct {
 
 // callTools makes every call of a message, side by side, and gives one answer to
 // each, refusals included. Calls that need nobody's approval start at once; the
-// others when theirs is given.
-func (r *run) callTools(ans chatAnswer, msg models.Message) ([]durable.Ref, error) {
+// others when theirs is given. Where a tool stops the run, stop says why; the other
+// calls are made all the same, so that the conversation tells what was done.
+func (r *run) callTools(ans chatAnswer, msg models.Message) (answers []durable.Ref, stop, err error) {
 	n := len(msg.ToolCalls)
-	answers := make([]durable.Ref, n)
+	answers = make([]durable.Ref, n)
 	tasks := make([]*durable.Task[toolAnswer], n)
 	var waiting []*pendingCall
 	for i, call := range msg.ToolCalls {
-		var err error
 		switch c := ans.Calls[i]; {
 		case c.Problem != "":
 			answers[i], err = r.refuse(call, c.Problem)
@@ -49,28 +50,56 @@ func (r *run) callTools(ans chatAnswer, msg models.Message) ([]durable.Ref, erro
 			tasks[i] = r.startTool(ans, call, i, nil)
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if err := r.settle(ans, msg, waiting, answers, tasks); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	stop, err = r.collect(msg, tasks, answers)
+	return answers, stop, err
+}
+
+// collect waits for the calls that were made. It asks people about those whose
+// outcome is unknown, all of them before it waits for the first decision.
+func (r *run) collect(msg models.Message, tasks []*durable.Task[toolAnswer], answers []durable.Ref) (stop, err error) {
+	var unknown []*pendingCall
 	for i, t := range tasks {
 		if t == nil {
 			continue
 		}
-		out, err := t.Await()
+		call := msg.ToolCalls[i]
+		out, failed := t.Await()
 		switch {
-		case durable.UnknownOutcome(err):
-			answers[i], err = r.askOutcome(msg.ToolCalls[i], err)
-		case err == nil:
+		case failed == nil:
 			answers[i] = out.Message
+		case durable.UnknownOutcome(failed):
+			var p *Pending
+			p, err = r.askOutcome(call, failed)
+			unknown = append(unknown, &pendingCall{i, p})
+		default:
+			stop = cmp.Or(stop, failed)
+			answers[i], err = r.refuse(call, reason(failed))
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	return answers, nil
+	for _, p := range unknown {
+		if answers[p.index], err = r.outcome(msg.ToolCalls[p.index], p.Pending); err != nil {
+			return nil, err
+		}
+	}
+	return stop, nil
+}
+
+// reason is the message of a failed task without the task's name.
+func reason(err error) string {
+	var failed *durable.TaskFailedError
+	if errors.As(err, &failed) {
+		return failed.Message
+	}
+	return err.Error()
 }
 
 // pendingCall is a call that waits for people.
@@ -139,14 +168,15 @@ func (r *run) askApproval(call models.ToolCall, need *tools.Approval) (*Pending,
 
 // askOutcome asks people what became of a call that was cut off: it is never
 // made again by itself.
-func (r *run) askOutcome(call models.ToolCall, cause error) (durable.Ref, error) {
-	p, err := Ask(r.ctx, Request{
+func (r *run) askOutcome(call models.ToolCall, cause error) (*Pending, error) {
+	return Ask(r.ctx, Request{
 		Kind: KindOutcome, Agent: r.agent.config.Name, Tool: call.Name, Arguments: call.Arguments,
 		Question: fmt.Sprintf("It is not known whether %s took effect (%v). Approve if it did, reject if it did not.", call.Name, cause),
 	})
-	if err != nil {
-		return durable.Ref{}, err
-	}
+}
+
+// outcome waits for what people say became of a call, and answers it.
+func (r *run) outcome(call models.ToolCall, p *Pending) (durable.Ref, error) {
 	v, err := p.Await(r.ctx)
 	if err != nil {
 		return durable.Ref{}, err
@@ -188,6 +218,7 @@ func (a *Agent) toolActivity(t tools.Tool) durable.Definition {
 		if err != nil {
 			return toolAnswer{}, err
 		}
+		witness(ctx, "tool", t.Name())
 		ctx, end := startToolSpan(ctx, t, call)
 		res, err := t.Call(ctx, call)
 		end(res, err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/internal/crashpoint"
 	"github.com/agentrun-dev/agentrun/memory"
 	"github.com/agentrun-dev/agentrun/models"
 	"github.com/agentrun-dev/agentrun/tools"
@@ -55,6 +56,9 @@ func (a *Agent) chatActivity(o *Options) durable.Definition {
 		if err != nil {
 			return chatAnswer{}, err
 		}
+		if o.Models == nil {
+			return chatAnswer{}, durable.NonRetriable(fmt.Errorf("agent %s: this program has no models: set Options.Models", m.Agent))
+		}
 		model, err := o.Models(m.Model)
 		if err != nil {
 			return chatAnswer{}, durable.NonRetriable(fmt.Errorf("agent %s: %w", m.Agent, err))
@@ -94,10 +98,18 @@ func request(load memory.Loader, m Manifest, head memory.Head) (*models.Request,
 
 // ask streams one answer, with its span and its deltas.
 func (o *Options) ask(ctx context.Context, model models.Model, req *models.Request, turn int) (*models.Response, error) {
+	witness(ctx, "chat", req.Agent)
 	ctx, end := startChatSpan(ctx, req)
 	resp, err := o.stream(ctx, model, req, turn)
 	end(resp, err)
 	return resp, err
+}
+
+// witness notes, in test builds, that a model or tool is about to be called.
+func witness(ctx context.Context, what, name string) {
+	if info, ok := durable.Info(ctx); ok {
+		crashpoint.Witness(what, name, fmt.Sprintf("%s/%s/%d", info.Instance, info.Execution, info.Task))
+	}
 }
 
 func (o *Options) stream(ctx context.Context, model models.Model, req *models.Request, turn int) (*models.Response, error) {
@@ -153,14 +165,20 @@ func (a *Agent) record(ctx context.Context, m Manifest, resp *models.Response) (
 
 // check finds out whether a call can be made, and what it needs.
 func (a *Agent) check(call models.ToolCall, finish models.FinishReason) checkedCall {
+	if finish == models.FinishContentFilter {
+		return checkedCall{Tool: call.Name, Problem: "the answer was withheld by a content filter: the call was not made"}
+	}
 	t, ok := a.tools[call.Name]
 	if !ok {
 		return checkedCall{Tool: call.Name, Problem: unknownTool(call.Name, a.config.Tools)}
 	}
-	if err := t.Validate(call.Arguments); err != nil {
-		if finish == models.FinishLength {
-			return checkedCall{Tool: call.Name, Problem: "the answer was cut off at the token limit, in the middle of this call: make it shorter"}
-		}
+	err := t.Validate(call.Arguments)
+	// An object that is whole is not the beginning of another one, but no arguments
+	// at all may be that of any.
+	if finish == models.FinishLength && (err != nil || strings.TrimSpace(call.Arguments) == "") {
+		return checkedCall{Tool: call.Name, Problem: "the answer was cut off at the token limit, in the middle of this call: make it shorter"}
+	}
+	if err != nil {
 		return checkedCall{Tool: call.Name, Problem: err.Error()}
 	}
 	return checkedCall{Tool: call.Name, Approval: t.Approval()}

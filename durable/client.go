@@ -22,8 +22,11 @@ var (
 	ErrInvalid = engine.ErrInvalid
 )
 
-// IsNotFound reports whether err says that there is no such instance or entity.
-func IsNotFound(err error) bool { return errors.Is(err, ErrNotFound) }
+// IsNotFound reports whether err says that there is no such instance, entity or
+// payload.
+func IsNotFound(err error) bool {
+	return errors.Is(err, ErrNotFound) || errors.Is(err, store.ErrNotFound)
+}
 
 // hub is a task hub: the engine in this process, or one at the other end of a
 // connection.

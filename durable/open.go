@@ -21,7 +21,7 @@ type Options struct {
 	Hub string
 	// Activities bounds how many activities run at once. 0: 256.
 	Activities int
-	// Cached bounds how many idle instances stay in memory. 0: 10,000.
+	// Cached bounds how many idle instances stay in memory. 0: 10,000; below: none.
 	Cached int
 	// OnHeld is called once if another process holds the store; OpenWith then
 	// waits until it lets go or ctx ends. nil: OpenWith fails with a

@@ -45,7 +45,7 @@ type Options struct {
 	Hub string
 	// Activities bounds how many activities run at once. 0: 256.
 	Activities int
-	// Cached bounds how many idle instances stay in memory. 0: 10,000.
+	// Cached bounds how many idle instances stay in memory. 0: 10,000; below: none.
 	Cached int
 	// PayloadCache bounds the bytes of committed payloads kept in memory. 0: 32 MiB.
 	PayloadCache int

@@ -88,6 +88,7 @@ func sequence(actions ...*history.Event) body {
 				end.Status = history.Failed
 			}
 		}
+		n = len(actions) // events may come that are nobody's answer
 		return append(actions[:n:n], end)
 	}
 }

@@ -176,6 +176,7 @@ func (t *turn) receive(m *message) {
 			return
 		}
 		in.timers = slices.Delete(in.timers, i, i+1)
+		in.armed = time.Time{} // the next one may be due at the very same time
 	case history.ChildCompleted, history.ChildFailed:
 		if _, waits := in.children[ev.Answers]; !waits {
 			return
@@ -228,7 +229,6 @@ func (t *turn) start(m *message) {
 		if in.row.Events > 0 || in.row.Status.Ended() || t.terminated != nil {
 			return // terminated before it could begin
 		}
-		in.parent = ev.Parent
 		if t.e.orchestrations[in.row.Name] == nil {
 			t.holdBack(m)
 			return
@@ -365,152 +365,6 @@ func (t *turn) record(evs ...*history.Event) {
 	}
 }
 
-// act gives one action its event and its effect.
-func (t *turn) act(a *history.Event, req *Turn) {
-	in := t.in
-	a.Time = t.now
-	in.lastID = max(in.lastID, a.ID)
-	switch a.Kind {
-	case history.TaskScheduled:
-		c := t.e.newCall(in, a)
-		in.tasks[a.ID] = c
-		switch {
-		case c.act == nil: // waits for a program that has it
-		case c.act.Effect == Pure && t.e.commits.mayRunAhead():
-			t.inline = append(t.inline, c)
-		default:
-			t.cs.calls = append(t.cs.calls, c)
-		}
-	case history.TimerCreated:
-		at, _ := slices.BinarySearchFunc(in.timers, a.FireAt, func(x timer, due time.Time) int {
-			if x.at.After(due) {
-				return 1
-			}
-			return -1 // after those due at the same time
-		})
-		in.timers = slices.Insert(in.timers, at, timer{id: a.ID, at: a.FireAt})
-	case history.ChildCreated:
-		fresh := a.Target == "" || a.Target == childID(in.row.Execution, a.ID)
-		if a.Target == "" {
-			a.Target = childID(in.row.Execution, a.ID)
-		}
-		parent := &history.Parent{Instance: history.Instance{ID: in.id, Execution: in.row.Execution},
-			Name: in.row.Name, Version: in.row.Version, Scheduled: a.ID}
-		in.children[a.ID] = a.Target
-		if err := checkInstanceID(a.Target); err != nil {
-			t.reply(answer(parent, t.e.key.Add(1), t.now, history.Failed, nil,
-				&history.Failure{Type: "InvalidArgument", Message: err.Error(), NonRetriable: true}))
-			break
-		}
-		t.out(a.Target, &history.Event{
-			Kind: history.ExecutionStarted, ID: history.FromOutside, Time: t.now,
-			Name: a.Name, Version: a.Version, Data: a.Data, Tags: a.Tags, Trace: a.Trace,
-			Instance: history.Instance{ID: a.Target, Execution: newExecution()}, Parent: parent,
-		}).fresh = fresh
-	case history.EventSent:
-		t.out(a.Target, &history.Event{Kind: history.EventRaised, ID: history.FromOutside, Time: t.now, Name: a.Name, Data: a.Data})
-	case history.EntityOperationSignaled, history.EntityOperationCalled:
-		msg := *a
-		msg.ID = history.FromOutside
-		if a.Kind == history.EntityOperationCalled {
-			in.requests[a.Request] = true
-			msg.Sender = history.Instance{ID: in.id, Execution: in.row.Execution}
-		}
-		t.out(a.Target, &msg)
-	case history.ExecutionCompleted:
-		t.record(a)
-		t.finish(a, req)
-		return
-	}
-	t.record(a)
-}
-
-// childID is the id of a child that was given none: fixed length at any depth.
-func childID(execution string, action int32) string {
-	return fmt.Sprintf("%s:%04x", execution, action)
-}
-
-// out sends a message to another instance.
-func (t *turn) out(to string, ev *history.Event) *message {
-	m := &message{key: t.e.key.Add(1), to: to, ev: ev}
-	t.reply(m)
-	return m
-}
-
-func (t *turn) reply(m *message) { t.cs.out = append(t.cs.out, m) }
-
-// finish ends the execution with its ExecutionCompleted event, which act has
-// recorded (or, when the engine makes it, finish does).
-func (t *turn) finish(done *history.Event, req *Turn) {
-	in, r := t.in, &t.in.row
-	if req == nil {
-		t.record(done)
-	}
-	for _, c := range in.tasks {
-		t.cs.abort = append(t.cs.abort, c)
-	}
-	t.inline, t.cs.calls = nil, nil // what the last turn started never runs
-	if in.exec != nil {
-		in.exec.Close()
-		in.exec = nil
-	}
-	if done.Status == history.ContinuedAsNew {
-		t.continueAsNew(done, req)
-		return
-	}
-	r.Status, r.Completed = done.Status, t.now
-	t.cs.final = true
-	if in.parent != nil {
-		t.reply(answer(in.parent, t.e.key.Add(1), t.now, done.Status, done.Data, done.Failure))
-	}
-	if t.terminated != nil && t.terminated.Recurse {
-		t.terminateChildren()
-	}
-	in.tasks, in.timers, in.requests, in.children = nil, nil, nil, nil
-}
-
-// terminateChildren passes a recursive termination on.
-func (t *turn) terminateChildren() {
-	for _, id := range sortedValues(t.in.children) {
-		t.out(id, &history.Event{Kind: history.ExecutionTerminated, ID: history.FromOutside, Time: t.now, Data: t.terminated.Data, Recurse: true})
-	}
-}
-
-func sortedValues(m map[int32]string) []string {
-	out := make([]string, 0, len(m))
-	for _, v := range m {
-		out = append(out, v)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// continueAsNew makes the row of the next execution and the messages that it
-// begins with. They are part of the log, so the turn that ends this execution
-// and the one that begins the next may be in different commits.
-func (t *turn) continueAsNew(done *history.Event, req *Turn) {
-	in, r := t.in, &t.in.row
-	t.cs.ended = t.archive()
-	version := r.Version
-	if req.NewVersion != "" {
-		version = req.NewVersion
-	}
-	r.Execution, r.Version = newExecution(), version
-	r.Generation++
-	r.Events, r.First, r.Last, r.Pending, r.Due = 0, 0, 0, 0, time.Time{}
-	r.Status = history.Running
-	in.reset()
-	begin := []*history.Event{{
-		Kind: history.ExecutionStarted, ID: history.FromOutside, Time: t.now, Name: r.Name, Version: version,
-		Data: done.Data, Parent: in.parent, Tags: r.Tags, Instance: history.Instance{ID: in.id, Execution: r.Execution},
-	}}
-	for _, ev := range append(begin, req.Carryover...) {
-		m := &message{key: t.e.key.Add(1), to: in.id, exec: r.Execution, ev: ev}
-		t.cs.out = append(t.cs.out, m)
-		t.next = append(t.next, m)
-	}
-}
-
 // submit puts the change set into the log, and lets out what need not wait for
 // the disk.
 func (t *turn) submit() {
@@ -550,9 +404,4 @@ func (e *Engine) route(out []*message) {
 	for _, m := range out {
 		e.deliver(m.to, m)
 	}
-}
-
-// newCall makes the call of an activity that was scheduled.
-func (e *Engine) newCall(in *instance, ev *history.Event) *call {
-	return &call{in: in, act: e.activities[ev.Name], exec: in.row.Execution, num: in.row.Num, ev: ev, key: idempotencyKey(e.opts.Hub, in, ev)}
 }

@@ -66,9 +66,6 @@ func TestClockNeverRunsBackwards(t *testing.T) {
 	s := memory.New()
 	e := start(t, s, d, Options{Now: now})
 	begin(t, e, "i", "o", "")
-	if err := e.Raise(t.Context(), "i", "x", nil); err != nil {
-		t.Fatal(err)
-	}
 	end(t, e)
 	hours.Store(-100)
 	e, _ = reopen(t, s, d, Options{Now: now})
@@ -239,19 +236,27 @@ func TestLargeData(t *testing.T) {
 
 // Nothing stays pinned when all is committed and quiet.
 func TestPinsEnd(t *testing.T) {
-	var block = make(chan struct{})
+	running, block := make(chan struct{}), make(chan struct{})
 	big := strings.Repeat("x", 20<<10)
 	d := Definitions{
 		Orchestrations: []Orchestration{orchestration("o", sequence(schedule("keep", ""), schedule("late", "")))},
 		Activities: []Activity{
 			activity("keep", Pure, func(c *Call) string { c.Store([]byte(big)); return big }),
-			activity("late", AtLeastOnce, func(c *Call) string { <-block; c.Store([]byte(big + "2")); return "" }),
+			activity("late", AtLeastOnce, func(c *Call) string { running <- struct{}{}; <-block; c.Store([]byte(big + "2")); return "" }),
 		},
 	}
 	e := start(t, memory.New(), d, Options{})
 	begin(t, e, "i", "o", big)
 	begin(t, e, "j", "o", "")
-	for _, id := range []string{"i", "j"} {
+	// An answer that nobody waits for.
+	stray := &message{to: "i", ev: &history.Event{Kind: history.TaskCompleted, ID: history.FromOutside, Answers: 77},
+		pieces: []Piece{{Hash: history.HashOf([]byte("stray")), Data: []byte("stray")}}}
+	e.payloads.pin(stray.pieces)
+	e.deliver("i", stray)
+	for range 2 {
+		<-running
+	}
+	for _, id := range []string{"i", "j"} { // the answers come too late
 		if err := e.Terminate(t.Context(), id, nil, false); err != nil {
 			t.Fatal(err)
 		}
@@ -261,4 +266,36 @@ func TestPinsEnd(t *testing.T) {
 	if n := len(e.payloads.pinned); n != 0 {
 		t.Errorf("%d payloads are pinned", n)
 	}
+}
+
+// A payload can be read before it is on disk, by whoever comes later in the log.
+func TestUncommittedPayloads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		data := []byte("stored in an operation")
+		keeper := Entity{Name: "keeper", Run: func(b *EntityBatch) {
+			for _, op := range b.Ops {
+				var o Outcome
+				if op.Name == "put" {
+					b.Pieces = append(b.Pieces, Piece{Hash: history.HashOf(data), Data: data})
+				} else if p, err := b.Payloads.Payload(t.Context(), history.HashOf(data)); err != nil {
+					o.Failure = &history.Failure{Message: err.Error()}
+				} else {
+					o.Result = p
+				}
+				b.Results = append(b.Results, o)
+			}
+			b.State = history.Payload("kept")
+		}}
+		put, get := operate("@keeper@k", ""), operate("@keeper@k", "")
+		put.Name, get.Name = "put", "get"
+		d := Definitions{Orchestrations: []Orchestration{orchestration("o", sequence(put, get))}, Entities: []Entity{keeper}}
+		g, shut, open := gate(memory.New())
+		e := start(t, g, d, Options{})
+		shut()
+		go func() { _, _ = e.Start(t.Context(), Start{ID: "i", Name: "o"}) }()
+		synctest.Wait()
+		open()
+		equal(t, "output", finish(t, e, "i"), string(data))
+		end(t, e)
+	})
 }

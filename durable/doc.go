@@ -1,0 +1,116 @@
+// Package durable runs functions that survive the process. An orchestration is
+// ordinary Go that calls activities, waits for people and timers, and goes on where
+// it was when the program is killed and started again.
+//
+// The smallest program has an activity, which does something, and an orchestration,
+// which says in which order:
+//
+//	var sayHello = durable.NewActivity("sayHello", func(ctx context.Context, city string) (string, error) {
+//		return "Hello " + city + "!", nil
+//	})
+//
+//	var greetCities = durable.NewOrchestration("greetCities", func(ctx *durable.Context, cities []string) ([]string, error) {
+//		first, err := sayHello.Call(ctx, cities[0])
+//		if err != nil {
+//			return nil, err
+//		}
+//		rest := durable.StartEach(ctx, cities[1:], func(city string) *durable.Task[string] { return sayHello.Start(ctx, city) })
+//		others, err := durable.All(ctx, rest)
+//		return append([]string{first}, others...), err
+//	})
+//
+//	rt, err := durable.Open(ctx, "sqlite:greet.db", greetCities, sayHello)
+//	defer rt.Close()
+//	id, err := greetCities.Schedule(ctx, rt.Client(), []string{"Tokyo", "Oslo"})
+//	greetings, err := greetCities.Wait(ctx, rt.Client(), id)
+//
+// Kill it after any line and start it again: [Open] goes on with everything in the
+// database that can run, and no answer that was recorded is asked for again.
+//
+// # Definitions
+//
+// Activities, orchestrations and entities are values, made once and given to Open.
+// Their names are what histories refer to: rename the function, keep the name.
+// Inputs and results are JSON. Whatever can be called from an orchestration has
+// Call, which waits, and Start, which gives a [Task].
+//
+// An instance whose definition the program lacks waits, without failing, for a
+// program that has it. So does a call of an activity, and an operation of an entity.
+//
+// # Orchestrations
+//
+// An orchestration is replayed. After a restart, or when it was put away to save
+// memory, its function runs again from the start; each step that its history has is
+// answered from there, until it is where it was. So it must take the same steps each
+// time it sees the same history:
+//
+//   - Take the time, ids and random choices from [Context]: Now, NewGUID. Not from
+//     package time, math/rand or the environment.
+//   - Do everything that touches the world in activities: no I/O, no locks, no
+//     channels, no goroutines in an orchestration.
+//   - Do not range over a map where steps depend on the order, and do not keep
+//     state in variables that outlive the function.
+//   - Use the Context, and tasks, only in the function that was given them.
+//
+// A replay that finds another step than the history has fails the instance with
+// type [NonDeterminism] and a message that names the event, what was recorded and
+// what the code did. [Replay] finds such a difference before a deploy does.
+//
+// What an orchestration leaves deferred runs also when it is put away; calls on the
+// Context do nothing then.
+//
+// # Activities and their effects
+//
+// An activity may do anything, and declares what doing it a second time would mean:
+//
+//   - without an option it runs at least once: after the step that calls it is on
+//     disk, and again if the process ends before its answer is;
+//   - [Pure] changes nothing in the world, so it may run ahead of the disk;
+//   - [AtMostOnce] records an intent before it starts. If the process ends before
+//     the receipt is on disk, the outcome is unknown: [Reconcile] settles it, or the
+//     call fails with an error for which [UnknownOutcome] is true. It is never
+//     silently repeated.
+//
+// [Info] gives an activity its idempotency key, which is the same for each attempt
+// at a call and after each crash. Hand it to whatever you call. A failed call is
+// tried again by [WithRetry].
+//
+// # Waiting
+//
+// [Context.Timer] and [Context.Sleep] wait on disk. [WaitForEvent] waits for what
+// [Client.RaiseEvent] sends, also if it came before. [Any] takes the first of
+// several, [All] takes all. Between a decision and a deadline the earlier one wins,
+// also if no program ran at the time.
+//
+// # Children, and running for ever
+//
+// Calling an orchestration from another one runs it as a child: an instance of its
+// own. [Context.ContinueAsNew] ends an execution and begins the next one of the same
+// instance with an empty history; earlier ones stay readable, see
+// [Client.Executions].
+//
+// # Entities
+//
+// An [Entity] is state with a name, on which one [Operation] runs at a time. From
+// an orchestration it is called, from anywhere it is signalled. An operation that
+// fails changes and sends nothing.
+//
+// # What is durable
+//
+// Durable are: instances that were scheduled, events, signals and terminations, when
+// the call that made them has returned; each step of an orchestration, before
+// anybody outside can see it; the answers of activities, entities and children;
+// timers; entity states; payloads (see [Ref]).
+//
+// Not durable are: what an activity did before its answer was recorded, which is
+// why it declares its effect; variables, which come back by replay; log records and
+// spans, which are written once and lost with the process that did not get to them.
+//
+// # Where it is stored
+//
+// Open takes a URL: a SQLite file, or memory for tests. One process at a time holds
+// the database; others reach its hub through it, see [Connect].
+//
+// Package durabletest has what tests need: crashes at every moment, replay of old
+// histories, and virtual time.
+package durable

@@ -1,0 +1,15 @@
+// Package durablehook lets package durabletest reach two things of package durable
+// that are nobody else's business. Package durable sets them when it is
+// initialised; their types are named in the comments only, since this package
+// imports nothing.
+package durablehook
+
+import "log/slog"
+
+var (
+	// Definitions takes a []durable.Definition and gives the engine.Definitions
+	// that they amount to.
+	Definitions func(log *slog.Logger, defs any) (any, error)
+	// NewClient makes a *durable.Client of something that has a hub's methods.
+	NewClient func(hub any) any
+)
