@@ -1,0 +1,139 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/memory"
+	"github.com/agentrun-dev/agentrun/models"
+)
+
+// printShown prints a run for people: what it is, what it waits for, its tree, and
+// every event with its number.
+func (a *app) printShown(ctx context.Context, c *durable.Client, v *shown) error {
+	var b strings.Builder
+	a.summary(&b, v)
+	a.waits(&b, v)
+	b.WriteString("\nPARTS\n")
+	rows := [][]string{}
+	for _, in := range v.Instances {
+		// Blanks at the beginning of a cell would be trimmed.
+		rows = append(rows, []string{strings.Repeat("· ", in.depth) + in.Name, in.Status, in.ID})
+	}
+	if err := printTable(&b, rows); err != nil {
+		return err
+	}
+	shown := map[history.Hash]bool{}
+	for _, in := range v.Instances {
+		for n, x := range in.Executions {
+			fmt.Fprintf(&b, "\nEVENTS of %s, %s", in.Name, in.ID)
+			if len(in.Executions) > 1 {
+				fmt.Fprintf(&b, ", execution %d of %d, %s", n+1, len(in.Executions), x.ID)
+			}
+			b.WriteString("\n")
+			for n, ev := range x.Events {
+				fmt.Fprintf(&b, "%5d  %s\n", n, oneLine(history.Describe(ev), 200))
+				for _, m := range messages(ctx, c, ev, shown) {
+					fmt.Fprintf(&b, "         %s\n", m)
+				}
+			}
+		}
+	}
+	return a.printText(b.String())
+}
+
+func (a *app) summary(b *strings.Builder, v *shown) {
+	field := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(b, "%-10s %s\n", name, value)
+		}
+	}
+	field("run", v.ID)
+	field("name", v.Name)
+	field("status", v.Status)
+	field("started", moment(v.Started))
+	field("took", v.took())
+	field("scenario", v.Scenario)
+	field("program", v.Program)
+	if v.Live {
+		field("models", "live")
+	}
+	field("did", fmt.Sprintf("%d turns, %d tool calls, %d tokens", v.Report.Turns, v.Report.ToolCalls, v.Report.Usage.InputTokens+v.Report.Usage.OutputTokens))
+	field("input", oneLine(string(v.Input), 300))
+	if text := v.Report.Text(); text != "" {
+		field("output", oneLine(text, 300))
+	}
+	field("error", oneLine(v.Report.Error, 1000))
+}
+
+// waits says what has to happen for the run to go on.
+func (a *app) waits(b *strings.Builder, v *shown) {
+	if len(v.Requests)+len(v.WaitsFor) == 0 {
+		return
+	}
+	b.WriteString("\nWAITS FOR\n")
+	for _, x := range v.Requests {
+		fmt.Fprintf(b, "a person: %s\n", question(x))
+		if x.Arguments != "" {
+			fmt.Fprintf(b, "    %s\n", oneLine(x.Arguments, 300))
+		}
+		fmt.Fprintf(b, "    %s\n", a.typed("approve", x.ID))
+	}
+	for _, w := range v.WaitsFor {
+		fmt.Fprintln(b, w)
+	}
+}
+
+// messages are the messages that an event's data refers to and that were not shown
+// before, each in a line.
+func messages(ctx context.Context, c *durable.Client, ev *history.Event, shown map[history.Hash]bool) (lines []string) {
+	var data any
+	if json.Unmarshal(ev.Data, &data) != nil {
+		return nil
+	}
+	load := func(r durable.Ref) ([]byte, error) { return c.Load(ctx, r) }
+	for _, r := range references(data) {
+		if shown[r.Hash] {
+			continue
+		}
+		shown[r.Hash] = true
+		// What cannot be read as a message is a payload of another kind.
+		if m, err := memory.Message(load, r); err == nil && m.Role != "" {
+			lines = append(lines, messageLine(m))
+		}
+	}
+	return lines
+}
+
+func messageLine(m models.Message) string {
+	line := string(m.Role) + ":" + prefixed(" ", oneLine(m.Content, 160))
+	for _, call := range m.ToolCalls {
+		line += " [" + call.Name + " " + oneLine(call.Arguments, 120) + "]"
+	}
+	return line
+}
+
+// references finds the references in data, at any depth.
+func references(data any) (refs []durable.Ref) {
+	switch x := data.(type) {
+	case []any:
+		for _, e := range x {
+			refs = append(refs, references(e)...)
+		}
+	case map[string]any:
+		var h history.Hash
+		text, isText := x["hash"].(string)
+		size, isNumber := x["size"].(float64)
+		if isText && isNumber && len(x) == 2 && h.UnmarshalText([]byte(text)) == nil {
+			return []durable.Ref{{Hash: h, Size: int(size)}}
+		}
+		for _, k := range sortedKeys(x) {
+			refs = append(refs, references(x[k])...)
+		}
+	}
+	return refs
+}
