@@ -39,6 +39,7 @@ func TestKillAndResume(t *testing.T) {
 		n := 1
 		for ; ; n++ {
 			c := newCrime(t, bin)
+			c.latency = "0.02" // so that answers come one by one, and few share a commit
 			killed := c.kill(fmt.Sprint("commit:", n), "run", "examples/incident", "--id", "r")
 			if !killed {
 				break
@@ -115,7 +116,7 @@ func (c *crime) command(point string, args ...string) (*exec.Cmd, *bytes.Buffer)
 		"AGENTRUN_CRASH="+point,
 		"AGENTRUN_WITNESS="+filepath.Join(c.dir, "witness"),
 		"AGENTRUN_INCIDENT_STATE="+filepath.Join(c.dir, "production"),
-		"AGENTRUN_SCRIPT_LATENCY="+c.latency,
+		"AGENTRUN_LATENCY="+c.latency,
 	)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

@@ -5,17 +5,31 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
-	"github.com/agentrun-dev/agentrun/models/scripted"
 	"github.com/agentrun-dev/agentrun/scenario"
 )
 
-// envLatency, set to 0, makes scripted answers come at once: for tests of programs.
+// envLatency is a factor for the latency of scripted answers: 0 makes them come at
+// once. It is for tests of programs.
 const envLatency = "AGENTRUN_LATENCY"
+
+// latency reads it; nil leaves the latency as it is.
+func latency() (func(time.Duration) time.Duration, error) {
+	text := os.Getenv(envLatency)
+	if text == "" {
+		return nil, nil
+	}
+	factor, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(factor >= 0 && factor <= 1000) {
+		return nil, usagef("%s=%q is not a factor from 0 to 1000", envLatency, text)
+	}
+	return func(d time.Duration) time.Duration { return time.Duration(float64(d) * factor) }, nil
+}
 
 // heldPatience is how long a store may be held before that is worth a word: short
 // commands have it for a moment only.
@@ -35,8 +49,9 @@ func (a *app) open(ctx context.Context, o scenario.Options) (*scenario.Session, 
 		}
 	}()
 	o.Store, o.Durable.OnHeld = a.store, held
-	if os.Getenv(envLatency) == "0" {
-		o.Latency = scripted.NoLatency
+	var err error
+	if o.Latency, err = latency(); err != nil {
+		return nil, err
 	}
 	return a.program.Open(ctx, o)
 }
