@@ -41,10 +41,12 @@ type Request struct {
 	Agent    string `json:"agent,omitempty"`
 	Tool     string `json:"tool,omitempty"`
 	// Arguments are the tool's, as the model wrote them.
-	Arguments string        `json:"arguments,omitempty"`
-	By        []string      `json:"by,omitempty"`     // who may decide; empty: anybody
-	Needed    int           `json:"needed,omitempty"` // how many must agree; 0: one
-	Within    time.Duration `json:"within,omitempty"` // how long they have; 0: for ever
+	Arguments string `json:"arguments,omitempty"`
+	// By names those whom the request is meant for, for the inbox to show. It is
+	// not checked: whoever may open the store may decide, and is recorded.
+	By     []string      `json:"by,omitempty"`
+	Needed int           `json:"needed,omitempty"` // how many must agree; 0: one
+	Within time.Duration `json:"within,omitempty"` // how long they have; 0: for ever
 }
 
 // Approval is a request and what became of it: the state of its entity, and what

@@ -30,8 +30,9 @@ func WithInstanceID(id string) CallOption { return func(o *callOptions) { o.inst
 // WithVersion names the version of the definition that is called.
 func WithVersion(v string) CallOption { return func(o *callOptions) { o.version = v } }
 
-// WithTags puts tags on an instance, where they stay through ContinueAsNew, or
-// on an activity. Later tags win over earlier ones of the same name.
+// WithTags puts tags on an instance, where they stay through ContinueAsNew and go
+// over to its children, or on an activity. Later tags win over earlier ones of the
+// same name, and a child's own over its parent's.
 func WithTags(tags map[string]string) CallOption {
 	return func(o *callOptions) {
 		if o.tags == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -72,17 +73,28 @@ func StartOrchestration[Out any](ctx *Context, name string, in any, opts ...Call
 		c.complete(nil, fmt.Errorf("input of %s: %w", label, err))
 		return t
 	}
-	id := o.instance
+	id, tags := o.instance, inherit(x.begun.Tags, o.tags)
 	x.attempts(c, o.retry, func(int) *history.Event {
 		target := id // retries reuse a chosen id: a finished child is replaced
 		if target == "" {
 			target = fmt.Sprintf("%s:%04x", x.instance.Execution, x.nextID)
 		}
 		return x.emit(&history.Event{
-			Kind: history.ChildCreated, Name: name, Version: o.version, Target: target, Data: input, Tags: o.tags,
+			Kind: history.ChildCreated, Name: name, Version: o.version, Target: target, Data: input, Tags: tags,
 		})
 	})
 	return t
+}
+
+// inherit gives a child its parent's tags, with its own on top, as the SDKs of the
+// protocol do.
+func inherit(parent, own map[string]string) map[string]string {
+	if len(parent) == 0 {
+		return own
+	}
+	tags := maps.Clone(parent)
+	maps.Copy(tags, own)
+	return tags
 }
 
 // Schedule starts an instance and gives its id. When it returns, the instance is

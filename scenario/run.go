@@ -48,7 +48,7 @@ func (s *Session) Start(ctx context.Context, id, input string, tags map[string]s
 }
 
 func (s *Session) schedule(ctx context.Context, id string, in any, tags map[string]string) error {
-	opts := []durable.CallOption{durable.WithTags(tags), durable.WithInstanceID(id)}
+	opts := []durable.CallOption{durable.WithTags(tags), durable.WithTags(map[string]string{agents.RunTag: id}), durable.WithInstanceID(id)}
 	if a := s.scenario.Team.Agent; a != "" {
 		_, err := s.agents[a].Schedule(ctx, s.Client(), in, agents.With(opts...))
 		return err

@@ -79,7 +79,8 @@ func MaxResult(bytes int) Option {
 
 // Approval is what a person must decide before a tool is called.
 type Approval struct {
-	// By names the people or groups who may decide. Empty means anybody.
+	// By names the people or groups whom the decision is up to. It is shown to them,
+	// and not checked. Empty means anybody.
 	By []string `json:"by,omitempty"`
 	// Needed is how many of them must agree. 0 means 1.
 	Needed int `json:"needed,omitempty"`

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,10 +15,10 @@ import (
 func (a *app) approveCommand() *cobra.Command {
 	d := agents.Decision{Approve: true}
 	c := &cobra.Command{
-		Use:     "approve ID",
+		Use:     "approve ID|RUN",
 		Short:   "Approve a request of the inbox",
 		Example: `  agentrun approve 1f0c93aa --arguments '{"version": "v2.13.1"}' --comment "The last good one."`,
-		Args:    exactly("the ID of a request"),
+		Args:    exactly("the ID of a request, or the RUN that has just one"),
 		RunE:    func(c *cobra.Command, args []string) error { return a.decide(c.Context(), args[0], d) },
 	}
 	c.Flags().StringVar(&d.Arguments, "arguments", "", "`JSON` to call the tool with in place of what the agent proposed")
@@ -28,10 +29,10 @@ func (a *app) approveCommand() *cobra.Command {
 func (a *app) rejectCommand() *cobra.Command {
 	var d agents.Decision
 	c := &cobra.Command{
-		Use:     "reject ID",
+		Use:     "reject ID|RUN",
 		Short:   "Reject a request of the inbox",
 		Example: `  agentrun reject 1f0c93aa --comment "Not before the backup is done."`,
-		Args:    exactly("the ID of a request"),
+		Args:    exactly("the ID of a request, or the RUN that has just one"),
 		RunE:    func(c *cobra.Command, args []string) error { return a.decide(c.Context(), args[0], d) },
 	}
 	c.Flags().StringVar(&d.Comment, "comment", "", "`TEXT` for the record, which the agent reads too")
@@ -47,6 +48,10 @@ func (a *app) decide(ctx context.Context, id string, d agents.Decision) error {
 	}
 	d.By, d.From = userName(), fromCommand
 	return a.connect(ctx, func(c *durable.Client) error {
+		id, err := requestOf(ctx, c, id)
+		if err != nil {
+			return err
+		}
 		x, err := agents.Decide(ctx, c, id, d)
 		switch {
 		case durable.IsNotFound(err):
@@ -56,6 +61,31 @@ func (a *app) decide(ctx context.Context, id string, d agents.Decision) error {
 		}
 		return a.printDecided(x)
 	})
+}
+
+// requestOf lets people name a run in place of the one request that it waits for.
+func requestOf(ctx context.Context, c *durable.Client, id string) (string, error) {
+	_, err := c.Get(ctx, id)
+	if durable.IsNotFound(err) {
+		return id, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	list, err := agents.Inbox(ctx, c, id, true)
+	switch {
+	case err != nil:
+		return "", err
+	case len(list) == 0:
+		return "", usagef("run %s waits for nobody", id)
+	case len(list) > 1:
+		ids := make([]string, len(list))
+		for i, x := range list {
+			ids[i] = x.ID
+		}
+		return "", usagef("run %s has %d requests; name one of them: %s", id, len(list), strings.Join(ids, ", "))
+	}
+	return list[0].ID, nil
 }
 
 func (a *app) printDecided(x agents.Approval) error {

@@ -36,6 +36,7 @@ type app struct {
 
 	store  string
 	format string
+	hold   bool // requests are left to others
 }
 
 // Main runs the command line for a program and gives the exit code, one of those

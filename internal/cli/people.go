@@ -26,7 +26,11 @@ type people struct {
 }
 
 func newPeople(a *app, sc *scenario.Scenario, p *progress) *people {
-	ps := &people{app: a, scenario: sc, progress: p}
+	ps := &people{app: a, progress: p}
+	if a.hold {
+		return ps
+	}
+	ps.scenario = sc
 	if a.term.isTerm && isTerminal(a.in) {
 		ps.asker = newAsker(a.in, a.term)
 	}

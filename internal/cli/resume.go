@@ -22,6 +22,7 @@ that it was started with. Of a run that has ended, print the result again.`,
 		RunE: func(c *cobra.Command, args []string) error { return a.resume(c.Context(), args[0], program) },
 	}
 	c.Flags().StringVar(&program, "program", "", "`DIR` of the run's program, in place of the one it remembers")
+	a.holdFlag(c)
 	return c
 }
 

@@ -54,6 +54,7 @@ decisions are taken, or the request waits in the inbox and the exit code is 6.`,
 	c.Flags().StringVar(&f.input, "input", "", "`TEXT` to give in place of the scenario's input")
 	c.Flags().BoolVar(&f.live, "live", false, "ask real models, which may cost money")
 	c.Flags().StringVar(&f.program, "program", "", "`DIR` of the Go program that runs PATH")
+	a.holdFlag(c)
 	return c
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/scenario"
@@ -91,6 +93,11 @@ func (a *app) typed(words ...string) string {
 		line = append(line, "--store", quoted(a.store))
 	}
 	return strings.Join(line, " ")
+}
+
+// holdFlag lets a run leave every request to people who are somewhere else.
+func (a *app) holdFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&a.hold, "hold", false, "leave requests in the inbox: ask nobody here, and take no decision of the scenario")
 }
 
 // begins says what runs, how to kill it, and how it then goes on.
