@@ -108,7 +108,7 @@ func parseURL(url string) (scheme, path string, err error) {
 			return "", "", fmt.Errorf("store %q names no file: write sqlite:PATH", url)
 		}
 	default:
-		return "", "", fmt.Errorf("store %q is not one of: sqlite:PATH, memory:", url)
+		return "", "", fmt.Errorf("store %q is neither sqlite:PATH nor memory: (which ends with its colon)", url)
 	}
 	return scheme, path, nil
 }

@@ -47,11 +47,7 @@ type completion struct {
 	order int64 // among all completions of the execution: what came first
 	data  history.Payload
 	err   error
-
-	// failed sees a failure before the task does; it returns true when it has
-	// started another attempt.
-	failed func(*history.Failure) bool
-	label  string // what it is, for messages
+	label string // what it is, for messages
 }
 
 func (c *completion) complete(data history.Payload, err error) {

@@ -27,10 +27,10 @@ func Load(path string) (*Scenario, error) {
 		}
 		return nil, fmt.Errorf("no scenario %s; name a file, or a directory that has a %s: %w", path, defaultFile, err)
 	}
-	dir, name := filepath.Split(path)
 	if info.IsDir() {
-		dir = path
-		if name, err = findIn(path); err != nil {
+		dir := path
+		name, err := findIn(dir)
+		if err != nil {
 			return nil, err
 		}
 		path = filepath.Join(dir, name)

@@ -19,22 +19,35 @@ import (
 // goroutine. What they do is described at the engine's methods; what is said here is the difference
 // that a socket makes.
 type Hub interface {
+	// Start schedules a new instance and gives its id.
 	Start(ctx context.Context, s engine.Start) (id string, err error)
+	// Raise sends an external event.
 	Raise(ctx context.Context, id, name string, data history.Payload) error
+	// Terminate ends an instance, and with recurse its children.
 	Terminate(ctx context.Context, id string, output history.Payload, recurse bool) error
+	// Suspend keeps an instance from going on.
 	Suspend(ctx context.Context, id string, reason history.Payload) error
+	// Resume ends a suspension.
 	Resume(ctx context.Context, id string, reason history.Payload) error
+	// Signal sends an operation to an entity.
 	Signal(ctx context.Context, id, op string, input history.Payload) error
 
+	// Get gives an instance's state, with data also its input and output.
 	Get(ctx context.Context, id string, data bool) (*engine.State, error)
+	// Wait waits until an instance has ended.
 	Wait(ctx context.Context, id string) (*engine.State, error)
 	// Query and Entities may give a page that is shorter than asked for, since messages have a
 	// limit: the end is where the token is "", and nowhere else.
 	Query(ctx context.Context, q store.Query, data bool) (states []*engine.State, token string, err error)
+	// Entity gives an entity's state.
 	Entity(ctx context.Context, id string) (*engine.EntityState, error)
+	// Entities lists entities that have a state.
 	Entities(ctx context.Context, q store.Query) (states []*engine.EntityState, token string, err error)
+	// Executions lists an instance's executions, oldest first.
 	Executions(ctx context.Context, id string) ([]string, error)
+	// History streams the history of one execution; "" is the current one.
 	History(ctx context.Context, id, execution string) iter.Seq2[*history.Event, error]
+	// Payload gives a payload by its hash.
 	Payload(ctx context.Context, h history.Hash) ([]byte, error)
 }
 

@@ -38,7 +38,7 @@ type remembered struct {
 
 func (a *app) resume(ctx context.Context, id, program string) error {
 	var r *remembered
-	err := a.connect(ctx, func(c *durable.Client) (err error) {
+	err := a.look(ctx, func(c *durable.Client) (err error) {
 		r, err = remember(ctx, c, id)
 		return err
 	})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/durable/taskhub"
 	"github.com/agentrun-dev/agentrun/scenario"
 )
 
@@ -71,6 +72,25 @@ func (a *app) connect(ctx context.Context, do func(*durable.Client) error) error
 		return err
 	}
 	return errors.Join(do(c.Client), c.Close())
+}
+
+// readPatience bounds how long look tries again.
+const readPatience = 5 * time.Second
+
+// look is connect for a command that changes nothing. If the process that holds the
+// store ends meanwhile (another short command, perhaps), it is done once more.
+func (a *app) look(ctx context.Context, do func(*durable.Client) error) error {
+	for begun := time.Now(); ; {
+		err := a.connect(ctx, do)
+		if !errors.Is(err, taskhub.ErrUnavailable) || time.Since(begun) > readPatience {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // existing is the store's URL, or that of an empty one where there is none: a
