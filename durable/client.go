@@ -10,6 +10,7 @@ import (
 	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/history"
 	"github.com/agentrun-dev/agentrun/durable/store"
+	"github.com/agentrun-dev/agentrun/durable/taskhub"
 )
 
 // Errors of a client; use errors.Is.
@@ -28,30 +29,11 @@ func IsNotFound(err error) bool {
 	return errors.Is(err, ErrNotFound) || errors.Is(err, store.ErrNotFound)
 }
 
-// hub is a task hub: the engine in this process, or one at the other end of a
-// connection.
-type hub interface {
-	Start(ctx context.Context, s engine.Start) (string, error)
-	Raise(ctx context.Context, id, name string, data history.Payload) error
-	Terminate(ctx context.Context, id string, output history.Payload, recurse bool) error
-	Suspend(ctx context.Context, id string, reason history.Payload) error
-	Resume(ctx context.Context, id string, reason history.Payload) error
-	Signal(ctx context.Context, id, op string, input history.Payload) error
-	Get(ctx context.Context, id string, data bool) (*engine.State, error)
-	Wait(ctx context.Context, id string) (*engine.State, error)
-	Query(ctx context.Context, q store.Query, data bool) ([]*engine.State, string, error)
-	Entity(ctx context.Context, id string) (*engine.EntityState, error)
-	Entities(ctx context.Context, q store.Query) ([]*engine.EntityState, string, error)
-	Executions(ctx context.Context, id string) ([]string, error)
-	History(ctx context.Context, id, execution string) iter.Seq2[*history.Event, error]
-	Payload(ctx context.Context, h history.Hash) ([]byte, error)
-}
-
 // Client starts and steers instances of a task hub, in this process or another.
 // Its methods may be called from any goroutine. Those that change something
 // return when the change is on disk; when their context ends first, it may still
 // take effect.
-type Client struct{ hub hub }
+type Client struct{ hub taskhub.Hub }
 
 // State is what a client sees of an instance.
 type State struct{ engine.State }
@@ -70,17 +52,9 @@ func (c *Client) Schedule(ctx context.Context, name string, in any, opts ...Call
 	id, err := c.hub.Start(ctx, engine.Start{ID: o.instance, Name: name, Version: o.version, Input: input, Tags: o.tags, Trace: trace})
 	end(id, err)
 	if err != nil {
-		return "", fmt.Errorf("start %s: %w", name, about(o.instance, err))
+		return "", fmt.Errorf("start %s: %w", name, err)
 	}
 	return id, nil
-}
-
-// about puts the id in front of the engine's plain errors.
-func about(id string, err error) error {
-	if id != "" && (err == ErrExists || err == ErrNotFound) { //nolint:errorlint // only the bare ones
-		return fmt.Errorf("%s: %w", id, err)
-	}
-	return err
 }
 
 // RaiseEvent sends an external event to an instance. One that has ended drops it.
@@ -89,7 +63,7 @@ func (c *Client) RaiseEvent(ctx context.Context, id, name string, data any) erro
 	if err != nil {
 		return fmt.Errorf("event %s: %w", name, err)
 	}
-	return about(id, c.hub.Raise(ctx, id, name, p))
+	return c.hub.Raise(ctx, id, name, p)
 }
 
 // Terminate ends an instance without running more of its code; output, any JSON
@@ -100,18 +74,18 @@ func (c *Client) Terminate(ctx context.Context, id string, output any, recurse b
 	if err != nil {
 		return fmt.Errorf("output of %s: %w", id, err)
 	}
-	return about(id, c.hub.Terminate(ctx, id, p, recurse))
+	return c.hub.Terminate(ctx, id, p, recurse)
 }
 
 // Suspend keeps an instance from going on until Resume. What arrives meanwhile is
 // recorded and waits.
 func (c *Client) Suspend(ctx context.Context, id, reason string) error {
-	return about(id, c.hub.Suspend(ctx, id, history.Payload(reason)))
+	return c.hub.Suspend(ctx, id, history.Payload(reason))
 }
 
 // Resume lets a suspended instance go on.
 func (c *Client) Resume(ctx context.Context, id, reason string) error {
-	return about(id, c.hub.Resume(ctx, id, history.Payload(reason)))
+	return c.hub.Resume(ctx, id, history.Payload(reason))
 }
 
 // Signal sends an operation to an entity, by id and name; see [Op.Send].

@@ -3,6 +3,7 @@ package durable
 import (
 	"log/slog"
 
+	"github.com/agentrun-dev/agentrun/durable/taskhub"
 	"github.com/agentrun-dev/agentrun/internal/durablehook"
 )
 
@@ -14,5 +15,5 @@ func init() {
 		}
 		return r.defs, nil
 	}
-	durablehook.NewClient = func(h any) any { return &Client{h.(hub)} }
+	durablehook.NewClient = func(h any) any { return &Client{h.(taskhub.Hub)} }
 }

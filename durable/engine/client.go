@@ -137,7 +137,12 @@ func (e *Engine) send(ctx context.Context, m *message) error {
 		return e.stopError()
 	}
 	done := make(chan error, 1)
-	m.ack = func(err error) { done <- err }
+	m.ack = func(err error) {
+		if err == ErrExists || err == ErrNotFound {
+			err = fmt.Errorf("%s: %w", m.to, err)
+		}
+		done <- err
+	}
 	e.deliver(m.to, m)
 	select {
 	case err := <-done:
