@@ -16,8 +16,8 @@ import (
 )
 
 // only answers every name with one model.
-func only(m models.Model) func(string) (models.Model, error) {
-	return func(string) (models.Model, error) { return m, nil }
+func only(m models.Model) func(context.Context, string) (models.Model, error) {
+	return func(context.Context, string) (models.Model, error) { return m, nil }
 }
 
 // team is agents under test, and an orchestration that runs the first of them.

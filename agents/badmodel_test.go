@@ -268,7 +268,7 @@ func TestNoModels(t *testing.T) {
 func TestUnknownModel(t *testing.T) {
 	a := agents.New(agents.Config{Name: "a", Model: "gpt-99", Retry: quick})
 	asked := 0
-	rt, err := durable.Open(t.Context(), "memory:", agents.Define(agents.Options{Models: func(name string) (models.Model, error) {
+	rt, err := durable.Open(t.Context(), "memory:", agents.Define(agents.Options{Models: func(_ context.Context, name string) (models.Model, error) {
 		asked++
 		return nil, fmt.Errorf("there is no model %q; there are: small, large", name)
 	}}, a))

@@ -1,6 +1,8 @@
 package agents
 
 import (
+	"context"
+
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/memory"
 	"github.com/agentrun-dev/agentrun/models"
@@ -9,7 +11,10 @@ import (
 // Options are what agents need from the program that runs them.
 type Options struct {
 	// Models finds a model by the name that an agent gives.
-	Models func(name string) (models.Model, error)
+	//
+	// ctx is the model turn's, of which [RunTags] gives the tags. To leave a turn to
+	// another process, wait until ctx ends.
+	Models func(ctx context.Context, name string) (models.Model, error)
 	// OnDelta is told of text as it comes; nil: nobody is.
 	OnDelta func(Delta)
 }

@@ -33,7 +33,7 @@ func Example() {
 	)
 	ctx := context.Background()
 	rt, err := agents.Open(ctx, "memory:", agents.Options{
-		Models: func(string) (models.Model, error) { return script, nil },
+		Models: func(context.Context, string) (models.Model, error) { return script, nil },
 	}, durable.Options{}, []*agents.Agent{assistant})
 	if err != nil {
 		log.Fatal(err)
@@ -75,7 +75,7 @@ func ExampleDecide() {
 	)
 	ctx := context.Background()
 	rt, err := durable.Open(ctx, "memory:", agents.Define(agents.Options{
-		Models: func(string) (models.Model, error) { return script, nil },
+		Models: func(context.Context, string) (models.Model, error) { return script, nil },
 	}, clerk))
 	if err != nil {
 		log.Fatal(err)

@@ -157,7 +157,8 @@ func (r *run) begin(in runInput) (err error) {
 		return nil
 	}
 	r.state.Begun = r.ctx.Now()
-	r.state.Manifest, err = durable.CallActivity[durable.Ref](r.ctx, "manifest:"+r.agent.config.Name, in.Output)
+	r.state.Manifest, err = durable.CallActivity[durable.Ref](r.ctx, "manifest:"+r.agent.config.Name,
+		manifestInput{in.Output, ownTags(r.ctx.Tags())})
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/memory"
@@ -22,6 +23,9 @@ type Manifest struct {
 	Tools        []ManifestTool       `json:"tools,omitempty"`
 	Output       *models.OutputSchema `json:"output,omitempty"`
 	Window       int                  `json:"window,omitempty"`
+	// Tags are those of the run that begin with "agentrun.": where it comes from, and
+	// so which models answer it, in whatever process it goes on.
+	Tags map[string]string `json:"tags,omitempty"`
 }
 
 // ManifestTool is a tool as the model knows it, and what repeating it would do.
@@ -42,13 +46,42 @@ func (a *Agent) Manifest() Manifest {
 	return m
 }
 
+type manifestInput struct {
+	Output *models.OutputSchema `json:"output,omitempty"`
+	Tags   map[string]string    `json:"tags,omitempty"`
+}
+
+// ownTags are the tags of a run that are agentrun's, but for the run's id.
+func ownTags(all map[string]string) map[string]string {
+	var own map[string]string
+	for k, v := range all {
+		if strings.HasPrefix(k, "agentrun.") && k != RunTag {
+			if own == nil {
+				own = map[string]string{}
+			}
+			own[k] = v
+		}
+	}
+	return own
+}
+
+type tagsKey struct{}
+
+// RunTags gives, to [Options.Models], the run's tags that begin with "agentrun.".
+// The caller must not change the map.
+func RunTags(ctx context.Context) map[string]string {
+	tags, _ := ctx.Value(tagsKey{}).(map[string]string)
+	return tags
+}
+
 // manifestActivity stores the manifest. It is a step of its own, so that a replay
 // by newer code finds the manifest that the run began with.
 func (a *Agent) manifestActivity() durable.Definition {
-	return durable.NewActivity("manifest:"+a.config.Name, func(ctx context.Context, o *models.OutputSchema) (durable.Ref, error) {
+	return durable.NewActivity("manifest:"+a.config.Name, func(ctx context.Context, in manifestInput) (durable.Ref, error) {
 		m := a.Manifest()
-		if o != nil {
-			m.Output = o
+		m.Tags = in.Tags
+		if in.Output != nil {
+			m.Output = in.Output
 		}
 		b, err := json.Marshal(m)
 		if err != nil {

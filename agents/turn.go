@@ -59,7 +59,7 @@ func (a *Agent) chatActivity(o *Options) durable.Definition {
 		if o.Models == nil {
 			return chatAnswer{}, durable.NonRetriable(fmt.Errorf("agent %s: this program has no models: set Options.Models", m.Agent))
 		}
-		model, err := o.Models(m.Model)
+		model, err := o.Models(context.WithValue(ctx, tagsKey{}, m.Tags), m.Model)
 		if err != nil {
 			return chatAnswer{}, durable.NonRetriable(fmt.Errorf("agent %s: %w", m.Agent, err))
 		}
@@ -68,7 +68,7 @@ func (a *Agent) chatActivity(o *Options) durable.Definition {
 			return chatAnswer{}, modelFailure(m, err)
 		}
 		return a.record(ctx, m, resp)
-	}, durable.Pure())
+	}, durable.Costly())
 }
 
 // request makes what the model is told.

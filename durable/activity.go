@@ -21,6 +21,7 @@ type Activity[In, Out any] struct {
 type activity struct {
 	name      string
 	effect    engine.Effect
+	costly    bool
 	run       func(context.Context, history.Payload) (history.Payload, error)
 	reconcile func(context.Context, history.Payload) (history.Payload, bool, error)
 }
@@ -33,6 +34,13 @@ type ActivityOption func(*activity)
 // disk, which saves a write for each step of a chain; a crash then repeats it,
 // as it may repeat any activity that had not answered.
 func Pure() ActivityOption { return func(a *activity) { a.effect = engine.Pure } }
+
+// Costly makes an activity Pure whose repetition costs money: of the calls of one
+// orchestration, at most one runs ahead of the disk, so that a crash makes no more
+// than that one be paid again.
+func Costly() ActivityOption {
+	return func(a *activity) { a.effect, a.costly = engine.Pure, true }
+}
 
 // AtMostOnce declares that an activity must never run twice for one call. An
 // intent is recorded before it starts and a receipt together with its result.

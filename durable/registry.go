@@ -70,7 +70,7 @@ func (r *registry) addActivity(a *activity) error {
 	first, err := add(r.activities, "activity", a.name, a)
 	if first {
 		r.defs.Activities = append(r.defs.Activities, engine.Activity{
-			Name: a.name, Effect: a.effect, Run: a.invoke, Reconcile: a.settle(r.logger()),
+			Name: a.name, Effect: a.effect, Costly: a.costly, Run: a.invoke, Reconcile: a.settle(r.logger()),
 		})
 	}
 	return err

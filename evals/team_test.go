@@ -40,7 +40,7 @@ type query struct {
 
 // define makes the program: an orchestration that asks two agents side by side and then
 // a third one, whose tool needs approval.
-func (v version) define(find func(string) (models.Model, error)) []durable.Definition {
+func (v version) define(find func(context.Context, string) (models.Model, error)) []durable.Definition {
 	if v.search == "" {
 		v.search = "search_logs"
 	}
@@ -97,8 +97,8 @@ func script() models.Model {
 	)
 }
 
-func only(m models.Model) func(string) (models.Model, error) {
-	return func(string) (models.Model, error) { return m, nil }
+func only(m models.Model) func(context.Context, string) (models.Model, error) {
+	return func(context.Context, string) (models.Model, error) { return m, nil }
 }
 
 // follow approves what a run asks for, if approve is set, until it has ended; else until

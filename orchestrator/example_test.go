@@ -41,7 +41,7 @@ func Example() {
 	)
 	ctx := context.Background()
 	rt, err := durable.Open(ctx, "memory:", incident, agents.Define(agents.Options{
-		Models: func(string) (models.Model, error) { return script, nil },
+		Models: func(context.Context, string) (models.Model, error) { return script, nil },
 	}, planner, logs, deploys))
 	if err != nil {
 		log.Fatal(err)
@@ -91,7 +91,7 @@ func ExampleSpecialists() {
 	script := scripted.New(scripted.Entry{Agent: "ann", Text: "Yes."}, scripted.Entry{Agent: "bob", Text: "No."})
 	ctx := context.Background()
 	rt, err := durable.Open(ctx, "memory:", panel, agents.Define(agents.Options{
-		Models: func(string) (models.Model, error) { return script, nil },
+		Models: func(context.Context, string) (models.Model, error) { return script, nil },
 	}, ann, bob))
 	if err != nil {
 		log.Fatal(err)

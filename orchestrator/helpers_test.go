@@ -1,6 +1,7 @@
 package orchestrator_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/agentrun-dev/agentrun/agents"
@@ -28,7 +29,7 @@ func member(name, description string) *agents.Agent {
 // model for all.
 func define(m models.Model, defs ...durable.Definition) durable.Definition {
 	all := append([]*agents.Agent{planner}, crew...)
-	agentsDef := agents.Define(agents.Options{Models: func(string) (models.Model, error) { return m, nil }}, all...)
+	agentsDef := agents.Define(agents.Options{Models: func(context.Context, string) (models.Model, error) { return m, nil }}, all...)
 	return durable.Bundle(append(defs, agentsDef)...)
 }
 

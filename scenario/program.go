@@ -54,6 +54,11 @@ type Options struct {
 	OnAnswer func(*models.Request, *models.Response)
 	// OnDelta is told of text as it comes.
 	OnDelta func(agents.Delta)
+	// Tags are those of the runs that the session starts or resumes. A run in the same
+	// store that was started with another scenario, or live where this one is not, is
+	// left alone by this session's models: it waits for a session of its own. nil: no
+	// run is told from another.
+	Tags map[string]string
 	// Durable are the runtime's options.
 	Durable durable.Options
 }
@@ -96,7 +101,7 @@ func (p *Program) Open(ctx context.Context, o Options) (*Session, error) {
 		s.begun[r.ID] = s.stream.Follow(r.ID, r.instances...)
 		s.resumed = len(r.instances)
 	}
-	s.Runtime, err = agents.Open(ctx, o.Store, agents.Options{Models: find, OnDelta: s.onDelta(o.OnDelta)}, s.durable(o.Durable), list, defs...)
+	s.Runtime, err = agents.Open(ctx, o.Store, agents.Options{Models: o.own(find), OnDelta: s.onDelta(o.OnDelta)}, s.durable(o.Durable), list, defs...)
 	return s, err
 }
 
@@ -319,6 +324,19 @@ func (p *Program) models(o *Options) (func(string) (models.Model, error), error)
 		}
 		return nil, fmt.Errorf("model %q: %w%s", name, ErrNeedsLive, freeNames(p.Models))
 	}, nil
+}
+
+// own lets a session's models answer its own runs only. Those of others wait: a
+// script would answer them with what was meant for another, and a live model for
+// money that nobody allowed.
+func (o *Options) own(find func(string) (models.Model, error)) func(context.Context, string) (models.Model, error) {
+	return func(ctx context.Context, name string) (models.Model, error) {
+		if tags := agents.RunTags(ctx); o.Tags != nil && (tags[TagScenario] != o.Tags[TagScenario] || tags[TagLive] != o.Tags[TagLive]) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return find(name)
+	}
 }
 
 // free reports whether asking a model costs nothing and leaves the machine alone.

@@ -8,6 +8,21 @@ import (
 	"github.com/agentrun-dev/agentrun/durable/history"
 )
 
+// mayRunAhead says whether a pure activity of this turn may start before the
+// turn is on disk.
+func (t *turn) mayRunAhead(a *Activity) bool {
+	if !t.e.commits.mayRunAhead() {
+		return false
+	}
+	if a.Costly {
+		if t.costly || t.in.ahead > t.e.commits.committed.Load() {
+			return false
+		}
+		t.costly = true
+	}
+	return true
+}
+
 // act gives one action its event and its effect.
 func (t *turn) act(a *history.Event, req *Turn) {
 	in := t.in
@@ -19,7 +34,7 @@ func (t *turn) act(a *history.Event, req *Turn) {
 		in.tasks[a.ID] = c
 		switch {
 		case c.act == nil: // waits for a program that has it
-		case c.act.Effect == Pure && t.e.commits.mayRunAhead():
+		case c.act.Effect == Pure && t.mayRunAhead(c.act):
 			t.inline = append(t.inline, c)
 		default:
 			t.cs.calls = append(t.cs.calls, c)

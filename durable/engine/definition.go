@@ -82,6 +82,9 @@ const (
 type Activity struct {
 	Name   string
 	Effect Effect
+	// Costly limits a Pure activity to one call per instance that runs ahead of the
+	// disk: what a crash would make to be paid twice is one call, not a chain.
+	Costly bool
 	Run    func(ctx context.Context, c *Call) Outcome
 	// Reconcile finds out what became of a call of an AtMostOnce activity whose
 	// outcome is unknown. nil: nobody can.

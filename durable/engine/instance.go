@@ -25,6 +25,7 @@ type instance struct {
 	exists bool           // it has a row, committed or on its way
 	row    store.Instance // as the last change set left it
 	pos    uint64         // log position of the last change set
+	ahead  uint64         // of the last one that started a costly activity ahead of the disk
 
 	exec     Executor
 	tasks    map[int32]*call  // activities scheduled and not answered

@@ -97,6 +97,7 @@ type turn struct {
 	new        []*history.Event // for the body, without the OrchestratorStarted
 	terminated *history.Event
 	inline     []*call    // pure activities that may start before the commit
+	costly     bool       // one of them costs
 	next       []*message // to this instance itself: how its next execution begins
 	changed    bool       // the row is to be written
 	woken      bool       // it was begun without a message, perhaps by a timer
@@ -391,6 +392,9 @@ func (t *turn) submit() {
 	}
 	out, next, inline := cs.out, t.next, t.inline // cs belongs to the log from here on
 	t.e.commits.submit(cs)
+	if t.costly {
+		in.ahead = in.pos
+	}
 	if len(next) > 0 {
 		in.pushFront(next)
 		out = slices.DeleteFunc(slices.Clone(out), func(m *message) bool { return m.to == in.id && slices.Contains(next, m) })

@@ -32,6 +32,7 @@ type remembered struct {
 	file    string // of the scenario; "": none
 	program string // its directory; "": none
 	live    bool
+	tags    map[string]string
 	ended   bool
 	report  *scenario.Report // as it was found
 }
@@ -68,7 +69,7 @@ func (a *app) resume(ctx context.Context, id, program string) error {
 
 // goOn opens the store with what a run needs, and stays with it.
 func (a *app) goOn(ctx context.Context, sc *scenario.Scenario, id string, r *remembered) error {
-	s, err := a.open(ctx, scenario.Options{Scenario: sc, Live: r.live, Resume: r.report})
+	s, err := a.open(ctx, scenario.Options{Scenario: sc, Live: r.live, Tags: r.tags, Resume: r.report})
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func remember(ctx context.Context, c *durable.Client, id string) (*remembered, e
 	if st.Parent != "" {
 		return nil, usagef("%s is a part of another run; see runs show %s", id, st.Parent)
 	}
-	r := &remembered{name: st.Name, ended: st.Status.Ended(), live: st.Tags[scenario.TagLive] == "true"}
+	r := &remembered{name: st.Name, ended: st.Status.Ended(), live: st.Tags[scenario.TagLive] == "true", tags: st.Tags}
 	if r.file, err = localTag(st.Tags[scenario.TagScenario]); err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func (a *app) run(ctx context.Context, path string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.open(ctx, scenario.Options{Scenario: sc, Live: f.live})
+	s, err := a.open(ctx, scenario.Options{Scenario: sc, Live: f.live, Tags: tags})
 	if err != nil {
 		return a.hint(err, path, f)
 	}

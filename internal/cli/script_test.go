@@ -108,7 +108,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(e.Vars, goEnv...)
-			e.Vars = append(e.Vars, "NO_COLOR=1", "USER=tester", "XDG_CACHE_HOME="+filepath.Join(e.WorkDir, "cache"))
+			e.Vars = append(e.Vars, "NO_COLOR=1", "USER=tester", raceExit, "XDG_CACHE_HOME="+filepath.Join(e.WorkDir, "cache"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -201,6 +201,10 @@ func command(t *testing.T, dir string, args ...string) *exec.Cmd {
 	c := exec.Command(self, args...)
 	c.Args[0] = "agentrun"
 	c.Dir = dir
-	c.Env = append(os.Environ(), "NO_COLOR=1", fmt.Sprintf("AGENTRUN_STORE=sqlite:%s", filepath.Join(dir, "hub.db")))
+	c.Env = append(os.Environ(), "NO_COLOR=1", raceExit, fmt.Sprintf("AGENTRUN_STORE=sqlite:%s", filepath.Join(dir, "hub.db")))
 	return c
 }
+
+// raceExit keeps the race detector from sleeping for a second whenever a process
+// ends.
+const raceExit = "GORACE=atexit_sleep_ms=0"
