@@ -16,7 +16,7 @@ import (
 
 // Spans have the names and attributes that all SDKs of the Durable Task protocol
 // use, so that runs of several languages make one trace. They go to the global
-// TracerProvider of OpenTelemetry and cost nothing where none is set.
+// TracerProvider of OpenTelemetry and cost little where none is set.
 //
 // Nothing is emitted twice by a replay: an activity's span is made where its
 // function really runs, and an orchestration's once, when it ends.
