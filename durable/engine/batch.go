@@ -89,8 +89,8 @@ func (l *commitLog) addTurn(cs *changeSet) error {
 		l.rows = append(l.rows, rowBuilder{in: cs.in})
 	}
 	r := &l.rows[i]
-	if cs.ended != nil && cs.endedFirst {
-		if err := l.archive(r, cs.ended); err != nil {
+	if cs.replaced != nil {
+		if err := l.archive(r, cs.replaced); err != nil {
 			return err
 		}
 	}
@@ -104,7 +104,7 @@ func (l *commitLog) addTurn(cs *changeSet) error {
 		r.events = append(r.events, cs.events...)
 	}
 	r.row = cs.row
-	if cs.ended != nil && !cs.endedFirst {
+	if cs.ended != nil {
 		return l.archive(r, cs.ended)
 	}
 	return nil

@@ -19,10 +19,10 @@ type changeSet struct {
 	row *store.Instance
 	// events are the turn's, as history rows hold them.
 	events []byte
-	// ended is set where events end an execution that continues as new, or is
-	// replaced: row is then that of the next one.
-	ended      *store.Execution
-	endedFirst bool // it ended before events, which are the next one's
+	// replaced is the execution that ended before events, which begin another one;
+	// ended is the one that events end by continuing as new: row is then that of the
+	// next one. A turn may do both.
+	replaced, ended *store.Execution
 
 	out     []*message // sent to other instances
 	used    []*message // consumed, or dropped

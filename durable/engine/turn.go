@@ -241,7 +241,7 @@ func (t *turn) start(m *message) {
 		t.refuse(m, "is one of orchestration "+in.row.Name)
 		return
 	case in.exists: // a finished child is replaced: retries reuse its id
-		t.cs.ended, t.cs.endedFirst = t.archive(), true
+		t.cs.replaced = t.archive()
 		t.begin(m)
 		in.row.Generation++
 	default:
