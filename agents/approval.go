@@ -284,6 +284,11 @@ func Decide(ctx context.Context, c *durable.Client, id string, d Decision) (Appr
 	case a.Status != Waiting:
 		return a, fmt.Errorf("%w: request %s is %s", ErrNotCounted, id, a.standing())
 	}
+	if gone, err := over(ctx, c, a.Instance); err != nil {
+		return a, err
+	} else if gone {
+		return a, errors.Join(fmt.Errorf("%w: the run %s has ended", ErrNotCounted, a.Run), Withdraw(ctx, c, id))
+	}
 	if d.Arguments != "" && !d.Approve {
 		return a, fmt.Errorf("%w: edited arguments go with an approval", durable.ErrInvalid)
 	}
@@ -311,8 +316,18 @@ func Withdraw(ctx context.Context, c *durable.Client, id string) error {
 	return settleOp.Send(ctx, c, id, Withdrawn)
 }
 
+// over reports whether nobody waits for a decision any more: the instance that
+// asked has ended, however that was.
+func over(ctx context.Context, c *durable.Client, instance string) (bool, error) {
+	s, err := c.Get(ctx, instance)
+	if durable.IsNotFound(err) {
+		return true, nil
+	}
+	return err == nil && s.Status.Ended(), err
+}
+
 // Inbox lists requests, those of a run only if run is not "". waiting leaves out
-// the ones that are settled.
+// the ones that are settled, and those whose run has ended.
 func Inbox(ctx context.Context, c *durable.Client, run string, waiting bool) ([]Approval, error) {
 	var list []Approval
 	for e, err := range c.Entities(ctx, ApprovalPrefix) {
@@ -323,9 +338,19 @@ func Inbox(ctx context.Context, c *durable.Client, run string, waiting bool) ([]
 		if err != nil {
 			return nil, err
 		}
-		if ok && (run == "" || a.Run == run) && (!waiting || a.Status == Waiting) {
-			list = append(list, a)
+		if !ok || run != "" && a.Run != run || waiting && a.Status != Waiting {
+			continue
 		}
+		if waiting {
+			gone, err := over(ctx, c, a.Instance)
+			if err != nil {
+				return nil, err
+			}
+			if gone {
+				continue
+			}
+		}
+		list = append(list, a)
 	}
 	slices.SortStableFunc(list, func(x, y Approval) int { return x.Requested.Compare(y.Requested) })
 	return list, nil

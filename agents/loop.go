@@ -110,12 +110,9 @@ func (a *Agent) Start(ctx *durable.Context, input any, opts ...CallOption) *dura
 // It holds references to messages, never the conversation.
 func (a *Agent) loop(ctx *durable.Context, in runInput) (Result, error) {
 	r := &run{ctx: ctx, agent: a, conversation: in.Conversation}
-	if r.conversation == "" {
-		r.conversation = ctx.InstanceID()
-	}
 	again, err := r.turns(in)
 	if again {
-		in.State = &r.state
+		in.State, in.Conversation = &r.state, r.conversation
 		return Result{}, ctx.ContinueAsNew(in)
 	}
 	r.traceRun(r.state.Begun, err)
@@ -162,7 +159,27 @@ func (r *run) begin(in runInput) (err error) {
 	if err != nil {
 		return err
 	}
-	return r.say(models.UserMessage(in.Input))
+	if r.conversation != "" {
+		return r.say(models.UserMessage(in.Input))
+	}
+	ref, err := r.store(models.UserMessage(in.Input))
+	if err != nil {
+		return err
+	}
+	return r.beginConversation(ref)
+}
+
+// beginConversation makes a conversation of the run's own. It has the run's id,
+// unless an earlier instance of that id has used it: one that failed and was
+// started again, by a retry, begins anew.
+func (r *run) beginConversation(first durable.Ref) (err error) {
+	r.conversation = r.ctx.InstanceID()
+	r.state.Head, err = memory.Append.Call(r.ctx, r.conversation, memory.Entry{Messages: []durable.Ref{first}, New: true})
+	if err != nil {
+		r.conversation = r.ctx.ExecutionID()
+		err = r.append(first)
+	}
+	return err
 }
 
 // say appends a message that the run itself writes.

@@ -38,7 +38,10 @@ func Replay(ctx context.Context, past iter.Seq2[*history.Event, error], payloads
 		if err != nil {
 			return nil, fmt.Errorf("replay: event %d: %w", len(events), err)
 		}
-		if ev.Kind == history.ExecutionStarted && begun == nil {
+		if ev.Kind == history.ExecutionStarted {
+			if begun != nil {
+				return nil, fmt.Errorf("replay: event %d: an execution begins once, and this one has begun before", len(events))
+			}
 			begun = ev
 		}
 		events = append(events, ev)

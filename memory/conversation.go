@@ -40,14 +40,17 @@ type State struct {
 // maxLoose is how many appends are joined into one chunk.
 const maxLoose = 32
 
-// maxEntry bounds the messages of one append.
-const maxEntry = 1024
+// maxEntry bounds the messages of one append: an answer with as many tool calls as
+// a model may make, and their results.
+const maxEntry = 1 + models.MaxToolCalls
 
 // Entry is what Append takes.
 type Entry struct {
 	Messages []durable.Ref `json:"messages"`
 	// Version is what the conversation's version must be; 0: any.
 	Version int64 `json:"version,omitempty"`
+	// New demands that the conversation is empty.
+	New bool `json:"new,omitempty"`
 }
 
 // Conversation is the entity. Its key is the conversation's id.
@@ -57,6 +60,9 @@ var Conversation = durable.NewEntity[State]("conversation")
 var Append = durable.Operation(Conversation, "append", func(ctx *durable.EntityContext, s *State, in Entry) (Head, error) {
 	if in.Version != 0 && in.Version != s.Version {
 		return Head{}, fmt.Errorf("conversation %s is at version %d, not %d: somebody else has written", ctx.Key(), s.Version, in.Version)
+	}
+	if in.New && s.Version != 0 {
+		return Head{}, fmt.Errorf("conversation %s has messages already", ctx.Key())
 	}
 	if len(in.Messages) > maxEntry {
 		return Head{}, fmt.Errorf("%d messages are more than the %d that one append takes", len(in.Messages), maxEntry)

@@ -218,14 +218,17 @@ func (e *Engine) wakeUp(id string) { e.deliver(id) }
 const maxDrain = 1 << 20
 
 // take empties the mailbox into a turn, or gives up the ownership.
-func (in *instance) take() (msgs []*message, more bool) {
+//
+// woken says that it is due for another reason, perhaps a timer, whether or not
+// there are messages.
+func (in *instance) take() (msgs []*message, woken, more bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if len(in.box) == 0 && !in.wake {
 		in.busy = false
-		return nil, false
+		return nil, false, false
 	}
-	in.wake = false
+	woken, in.wake = in.wake, false
 	n, size := 0, 0
 	for n < len(in.box) && size < maxDrain {
 		size += in.box[n].size()
@@ -235,7 +238,7 @@ func (in *instance) take() (msgs []*message, more bool) {
 	if in.box = in.box[n:]; len(in.box) == 0 {
 		in.box = nil
 	}
-	return msgs, true
+	return msgs, woken, true
 }
 
 // pushFront puts messages before all others.

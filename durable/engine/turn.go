@@ -31,7 +31,7 @@ func (e *Engine) runTurns(in *instance) {
 func (e *Engine) own(in *instance) {
 	exists := false
 	for {
-		msgs, ok := in.take()
+		msgs, woken, ok := in.take()
 		if !ok {
 			break
 		}
@@ -49,7 +49,7 @@ func (e *Engine) own(in *instance) {
 		if isEntity(in.id) {
 			e.entityTurn(in, msgs)
 		} else {
-			e.orchestrationTurn(in, msgs)
+			e.orchestrationTurn(in, msgs, woken)
 		}
 		exists = in.exists
 	}
@@ -72,8 +72,8 @@ func failMessages(msgs []*message, err error) {
 
 // orchestrationTurn takes messages, makes a turn of them if they call for one,
 // and submits what came of it.
-func (e *Engine) orchestrationTurn(in *instance, msgs []*message) {
-	t := &turn{e: e, in: in, cs: &changeSet{in: in}, woken: len(msgs) == 0}
+func (e *Engine) orchestrationTurn(in *instance, msgs []*message, woken bool) {
+	t := &turn{e: e, in: in, cs: &changeSet{in: in}, woken: woken}
 	now := e.now()
 	if now.Before(in.clock) {
 		now = in.clock // the orchestration's time never runs backwards
@@ -100,7 +100,7 @@ type turn struct {
 	costly     bool       // one of them costs
 	next       []*message // to this instance itself: how its next execution begins
 	changed    bool       // the row is to be written
-	woken      bool       // it was begun without a message, perhaps by a timer
+	woken      bool       // it has another reason than messages, perhaps a timer
 }
 
 // withTimers merges the timers that are due into the messages: what came before

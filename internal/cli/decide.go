@@ -120,6 +120,9 @@ func (a *app) cancel(ctx context.Context, c *durable.Client, id, reason string) 
 		return err
 	}
 	if s.Status.Ended() {
+		if err := withdraw(ctx, c, id); err != nil { // which an earlier cancel may not have come to
+			return err
+		}
 		return usagef("run %s has ended already: it is %s", id, statusWord(s.Status, 0))
 	}
 	if s.Parent != "" {
@@ -152,13 +155,15 @@ func (a *app) cancel(ctx context.Context, c *durable.Client, id, reason string) 
 
 // withdraw takes a run's requests out of the inbox.
 func withdraw(ctx context.Context, c *durable.Client, run string) error {
-	list, err := agents.Inbox(ctx, c, run, true)
+	list, err := agents.Inbox(ctx, c, run, false)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, x := range list {
-		errs = append(errs, agents.Withdraw(ctx, c, x.ID))
+		if x.Status == agents.Waiting {
+			errs = append(errs, agents.Withdraw(ctx, c, x.ID))
+		}
 	}
 	return errors.Join(errs...)
 }
