@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -113,7 +114,7 @@ func (s *Session) Follow(ctx context.Context, id string, people People, watch fu
 	}
 	ear, stop := s.news.listen()
 	defer stop()
-	f.news = ear
+	f.ear = ear
 	return f.run(ctx)
 }
 
@@ -152,11 +153,8 @@ func (f *follow) tell() (look bool) {
 	for _, ev := range f.Take() {
 		f.watch(ev)
 		switch ev.Kind {
-		case agents.EventDelta:
 		case agents.EventEnd, agents.EventApproval, agents.EventDecided:
 			look = true
-		default:
-			look = look || len(f.left) > 0
 		}
 	}
 	return look
@@ -172,7 +170,7 @@ type follow struct {
 	asked   map[string]context.CancelFunc // requests that somebody is being asked about
 	left    map[string]bool               // requests that nobody decides
 	decided chan decided
-	news    <-chan struct{} // a request was made or settled
+	ear     *ear
 }
 
 type decided struct {
@@ -198,6 +196,7 @@ func (f *follow) stop() {
 func (f *follow) run(ctx context.Context) (*Report, error) {
 	for look := true; ; {
 		if look {
+			f.tell() // before people are asked about it: a question keeps back what is told later
 			r, err := f.look(ctx)
 			if err != nil || r != nil {
 				f.tell()
@@ -205,10 +204,18 @@ func (f *follow) run(ctx context.Context) (*Report, error) {
 			}
 		}
 		look = false
+		// Whatever ran beside a request that nobody decides, a turn takes its end: of an
+		// activity, a timer, a child or a call. Otherwise turns are no reason to look.
+		var turns <-chan struct{}
+		if len(f.left) > 0 {
+			turns = f.ear.turns
+		}
 		select {
 		case <-f.Ready():
 			look = f.tell()
-		case <-f.news:
+		case <-f.ear.requests:
+			look = true
+		case <-turns:
 			look = true
 		case d := <-f.decided:
 			if err := f.take(ctx, d); err != nil {
@@ -251,6 +258,9 @@ func (f *follow) look(ctx context.Context) (*Report, error) {
 			f.ask(ctx, a)
 		}
 	}
+	maps.DeleteFunc(f.left, func(id string, _ bool) bool {
+		return !slices.ContainsFunc(list, func(a agents.Approval) bool { return a.ID == id })
+	})
 	if len(f.left) == 0 || len(f.asked) > 0 {
 		return nil, nil
 	}

@@ -24,6 +24,12 @@ type session struct {
 
 func atTerminal(t *testing.T, dir string, args ...string) *session {
 	t.Helper()
+	return atBusyTerminal(t, "", dir, args...)
+}
+
+// atBusyTerminal is atTerminal where something was typed before the command began.
+func atBusyTerminal(t *testing.T, typed, dir string, args ...string) *session {
+	t.Helper()
 	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Skipf("no pseudo-terminals: %v", err)
@@ -45,6 +51,9 @@ func atTerminal(t *testing.T, dir string, args ...string) *session {
 	s := &session{t: t, cmd: command(t, dir, args...), terminal: terminal}
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = slave, slave, slave
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if _, err := io.WriteString(terminal, typed); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +138,22 @@ func TestAsksInPlace(t *testing.T) {
 				t.Errorf("%v, no %q in:\n%s", err, test.shown, out)
 			}
 		})
+	}
+}
+
+// TestTypedAhead has whole lines and a part of one in the terminal before there is a
+// question: they do not answer it.
+func TestTypedAhead(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "ask.yaml", askScenario)
+	s := atBusyTerminal(t, "yes\nyes\ny", dir, "run", "ask.yaml", "--id", "ask")
+	s.until(prompt)
+	s.types("no I was not asked")
+	s.until("ask: completed")
+	s.ends(0)
+	out, err := command(t, dir, "runs", "show", "ask").Output()
+	if err != nil || !strings.Contains(string(out), "says: I was not asked") {
+		t.Errorf("%v, not rejected in:\n%s", err, out)
 	}
 }
 
