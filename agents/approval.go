@@ -292,6 +292,9 @@ func Decide(ctx context.Context, c *durable.Client, id string, d Decision) (Appr
 	if d.Arguments != "" && !d.Approve {
 		return a, fmt.Errorf("%w: edited arguments go with an approval", durable.ErrInvalid)
 	}
+	if d.Arguments != "" && a.Kind != KindTool {
+		return a, fmt.Errorf("%w: request %s is not about a call to be made, so it takes no arguments", durable.ErrInvalid, id)
+	}
 	d.Nonce = nonce()
 	if err := decideOp.Send(ctx, c, id, d); err != nil {
 		return a, err

@@ -144,6 +144,7 @@ type run struct {
 	agent        *Agent
 	conversation string
 	state        loopState
+	edited       map[int]*string // arguments that people put in the place of a call's, in this turn
 }
 
 // begin takes up the state of the last execution, or fixes the manifest and says

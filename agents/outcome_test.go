@@ -109,8 +109,13 @@ func TestUnknownOutcome(t *testing.T) {
 			if c.decision != nil {
 				r := waitForRequest(t, rt.Client())
 				if r.Kind != agents.KindOutcome || r.Run != id || r.Tool != "pay" || r.Arguments != `{"number":7}` ||
-					!strings.Contains(r.Question, "It is not known whether pay took effect") {
+					!strings.Contains(r.Question, "Did pay take effect?") || !strings.Contains(r.Question, "key is "+key+".") {
 					t.Errorf("asked is %+v", r)
+				}
+				edited := *c.decision
+				edited.Approve, edited.Arguments = true, `{"number":8}`
+				if _, err := agents.Decide(ctx, rt.Client(), r.ID, edited); !errors.Is(err, durable.ErrInvalid) {
+					t.Errorf("arguments for what is done or not: %v", err)
 				}
 				if _, err := agents.Decide(ctx, rt.Client(), r.ID, *c.decision); err != nil {
 					t.Fatal(err)

@@ -34,6 +34,7 @@ type toolAnswer struct {
 // others when theirs is given. Where a tool stops the run, stop says why; the other
 // calls are made all the same, so that the conversation tells what was done.
 func (r *run) callTools(ans chatAnswer, msg models.Message) (answers []durable.Ref, stop, err error) {
+	r.edited = nil
 	n := len(msg.ToolCalls)
 	answers = make([]durable.Ref, n)
 	tasks := make([]*durable.Task[toolAnswer], n)
@@ -75,7 +76,7 @@ func (r *run) collect(msg models.Message, tasks []*durable.Task[toolAnswer], ans
 			answers[i] = out.Message
 		case durable.UnknownOutcome(failed):
 			var p *Pending
-			p, err = r.askOutcome(call, failed)
+			p, err = r.askOutcome(call, i, failed)
 			unknown = append(unknown, &pendingCall{i, p})
 		default:
 			stop = cmp.Or(stop, failed)
@@ -154,6 +155,12 @@ func (r *run) runID() string {
 }
 
 func (r *run) startTool(ans chatAnswer, call models.ToolCall, i int, edited *string) *durable.Task[toolAnswer] {
+	if edited != nil {
+		if r.edited == nil {
+			r.edited = map[int]*string{}
+		}
+		r.edited[i] = edited
+	}
 	return durable.StartActivity[toolAnswer](r.ctx, r.agent.toolName(call.Name),
 		toolInput{Message: ans.Message, Index: i, Arguments: edited, Run: r.runID()})
 }
@@ -167,11 +174,21 @@ func (r *run) askApproval(call models.ToolCall, need *tools.Approval) (*Pending,
 }
 
 // askOutcome asks people what became of a call that was cut off: it is never
-// made again by itself.
-func (r *run) askOutcome(call models.ToolCall, cause error) (*Pending, error) {
+// made again by itself. They are told the key that the tool was given, to look for
+// its effect by.
+func (r *run) askOutcome(call models.ToolCall, i int, cause error) (*Pending, error) {
+	arguments := call.Arguments
+	if e := r.edited[i]; e != nil {
+		arguments = *e
+	}
+	look := ""
+	var failed *durable.TaskFailedError
+	if errors.As(cause, &failed) && failed.Key != "" {
+		look = fmt.Sprintf(" Its idempotency key is %s.", toolKey(failed.Key, arguments))
+	}
 	return Ask(r.ctx, Request{
-		Kind: KindOutcome, Agent: r.agent.config.Name, Tool: call.Name, Arguments: call.Arguments,
-		Question: fmt.Sprintf("It is not known whether %s took effect (%v). Approve if it did, reject if it did not.", call.Name, cause),
+		Kind: KindOutcome, Agent: r.agent.config.Name, Tool: call.Name, Arguments: arguments,
+		Question: fmt.Sprintf("Did %s take effect? Approve if it did, reject if it did not.%s It was cut off: %s", call.Name, look, reason(cause)),
 	})
 }
 

@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,6 +19,8 @@ type TaskFailedError struct {
 	Message string
 	Stack   string // of a panic; otherwise ""
 	Cause   error  // *TaskFailedError of what caused it, or nil
+	// Key is the call's idempotency key, where UnknownOutcome is true of the error.
+	Key string
 	// NonRetriable failures are not tried again, whatever the policy.
 	NonRetriable bool
 }
@@ -108,6 +111,9 @@ func failed(label string, f *history.Failure) *TaskFailedError {
 	e := &TaskFailedError{Task: label, Type: f.Type, Message: f.Message, Stack: f.Stack, NonRetriable: f.NonRetriable}
 	if f.Cause != nil {
 		e.Cause = failed(label, f.Cause)
+	}
+	if key, ok := f.Properties[engine.KeyProperty]; ok {
+		_ = json.Unmarshal(key, &e.Key) // another language's property of that name: no key
 	}
 	return e
 }

@@ -91,13 +91,24 @@ type People interface {
 	Outcome(a agents.Approval, d agents.Decision, err error)
 }
 
-// Declared are the people of the scenario: their decisions are written in it.
+// Declared are the people of the scenario: their decisions are written in it. What
+// became of a call that was cut off they only know where a decision names the
+// question.
 func (s *Scenario) Declared(a agents.Approval) (agents.Decision, bool) {
-	d, ok := s.Decide(Request{Tool: a.Tool, Agent: a.Agent, Question: a.Question})
-	if !ok || d.Decide == Wait {
-		return agents.Decision{}, false
+	for i := range s.Decisions {
+		d := &s.Decisions[i]
+		if !d.fits(Request{Tool: a.Tool, Agent: a.Agent, Question: a.Question}) {
+			continue
+		}
+		if a.Kind == agents.KindOutcome && d.Question == "" {
+			continue // what a tool may do says nothing about what it did
+		}
+		if d.Decide == Wait {
+			break
+		}
+		return agents.Decision{Approve: d.Decide == Approve, By: d.As, Arguments: string(d.Arguments), Comment: d.Comment, From: "scenario"}, true
 	}
-	return agents.Decision{Approve: d.Decide == Approve, By: d.As, Arguments: string(d.Arguments), Comment: d.Comment, From: "scenario"}, true
+	return agents.Decision{}, false
 }
 
 // Follow stays with a run until it has ended, or waits for a person and for

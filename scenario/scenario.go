@@ -194,11 +194,13 @@ type Request struct {
 // Decide returns the first decision for a request, and whether there is one.
 func (s *Scenario) Decide(r Request) (*Decision, bool) {
 	for i := range s.Decisions {
-		d := &s.Decisions[i]
-		if (d.Tool == "" || d.Tool == r.Tool) && (d.Agent == "" || d.Agent == r.Agent) &&
-			strings.Contains(r.Question, d.Question) {
+		if d := &s.Decisions[i]; d.fits(r) {
 			return d, true
 		}
 	}
 	return nil, false
+}
+
+func (d *Decision) fits(r Request) bool {
+	return (d.Tool == "" || d.Tool == r.Tool) && (d.Agent == "" || d.Agent == r.Agent) && strings.Contains(r.Question, d.Question)
 }

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
+	"strconv"
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -13,6 +15,10 @@ import (
 // knows whether it happened: its process ended between the intent and the
 // receipt, and no Reconcile could tell. It is never started again.
 const UnknownOutcome = "UnknownOutcome"
+
+// KeyProperty is the property of such a failure that holds the call's idempotency
+// key, by which people can look for the effect.
+const KeyProperty = "key"
 
 // effectState is what is known of an AtMostOnce call. The cells are:
 //
@@ -39,8 +45,9 @@ func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, b
 		case found == CannotTell:
 			return Outcome{Failure: &history.Failure{
 				Type:         UnknownOutcome,
-				Message:      "the process ended while " + c.ev.Name + " was running: whether it took effect is unknown, and it is not repeated (key " + c.key + ")",
+				Message:      "the process ended while " + c.ev.Name + " was running: whether it took effect is unknown, and it is not repeated",
 				NonRetriable: true,
+				Properties:   map[string]json.RawMessage{KeyProperty: json.RawMessage(strconv.Quote(c.key))},
 			}}, true
 		}
 	}
