@@ -127,8 +127,11 @@ func StartActivity[Out any](ctx *Context, name string, in any, opts ...CallOptio
 func startActivity[Out any](ctx *Context, name string, in any, opts []CallOption) *Task[Out] {
 	label := "activity " + name
 	o := optionsOf(opts)
-	c := ctx.x.newCompletion(label)
+	c := ctx.newCompletion(label)
 	t := &Task[Out]{c, func(p history.Payload) (Out, error) { return decode[Out](p, "result of "+label) }}
+	if c.done {
+		return t
+	}
 	input, err := encode(in)
 	if err != nil {
 		c.complete(nil, fmt.Errorf("input of %s: %w", label, err))
@@ -136,7 +139,11 @@ func startActivity[Out any](ctx *Context, name string, in any, opts []CallOption
 	}
 	ctx.x.calls++
 	call := ctx.x.calls
-	ctx.x.attempts(c, o.retry, func(attempt int) *history.Event {
+	from := fromActivity
+	if a := ctx.x.rt.activities[name]; a != nil && a.effect == engine.AtMostOnce {
+		from = fromUnsafe
+	}
+	ctx.x.attempts(c, from, o.retry, func(attempt int) *history.Event {
 		return ctx.x.emit(&history.Event{
 			Kind: history.TaskScheduled, Name: name, Version: o.version, Data: input, Tags: o.tags,
 			Call: call, Attempt: int32(attempt),
@@ -148,17 +155,18 @@ func startActivity[Out any](ctx *Context, name string, in any, opts []CallOption
 // attempts starts something that is answered by an event, and starts it again
 // while it fails and the policy says so. The waits between are durable timers;
 // everything happens in the order of the events, so a replay does the same.
-func (x *executor) attempts(c *completion, p *RetryPolicy, start func(attempt int) *history.Event) {
+func (x *executor) attempts(c *completion, from source, p *RetryPolicy, start func(attempt int) *history.Event) {
 	var try func(attempt int)
 	firstFailed := x.now
 	try = func(attempt int) {
 		ev := start(attempt)
+		c.source, c.action, c.target = from, ev.ID, ev.Target
 		x.tasks[ev.ID] = func(ans *history.Event) {
 			err := taskError(c.label, ans)
 			if attempt == 1 {
 				firstFailed = x.now
 			}
-			again := err != nil && p != nil && attempt < p.MaxAttempts && !ans.Failure.NonRetriable
+			again := err != nil && p != nil && attempt < p.MaxAttempts && !ans.Failure.NonRetriable && !c.canceled
 			if again && p.Retry != nil {
 				again, err = p.retry(err)
 			}
@@ -171,7 +179,7 @@ func (x *executor) attempts(c *completion, p *RetryPolicy, start func(attempt in
 				c.complete(nil, err)
 				return
 			}
-			x.startTimer(due, func() { try(attempt + 1) })
+			c.startTimer(due, func() { try(attempt + 1) })
 		}
 	}
 	try(1)

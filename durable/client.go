@@ -66,6 +66,19 @@ func (c *Client) RaiseEvent(ctx context.Context, id, name string, data any) erro
 	return c.hub.Raise(ctx, id, name, p)
 }
 
+// Cancel asks an instance to end itself: the scope of its Context is cancelled, so
+// that what it waits for ends with an error for which errors.Is(err,
+// [context.Canceled]) is true, and its children are asked likewise. It may clean up,
+// see [Context.WithoutCancel]. If it then gives such an error back, its status is
+// Canceled; whatever else it gives back counts as usual. The reason is part of the
+// error; "" is none.
+//
+// It is cooperative: an orchestration that goes on does so, and one in another
+// language sees the external event [CancelEvent]. One that has ended stays as it is.
+func (c *Client) Cancel(ctx context.Context, id, reason string) error {
+	return c.RaiseEvent(ctx, id, CancelEvent, reason)
+}
+
 // Terminate ends an instance without running more of its code; output, any JSON
 // value, becomes its output. With recurse its children end likewise, at every
 // depth. An instance that has ended stays as it is.

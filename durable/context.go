@@ -18,8 +18,12 @@ import (
 // into activities.
 //
 // A Context belongs to one execution of one orchestration and must be used only
-// by its function.
-type Context struct{ x *executor }
+// by its function. It has a scope, which may be cancelled: see [Context.WithCancel]
+// and [Client.Cancel].
+type Context struct {
+	x     *executor
+	scope *scope
+}
 
 // InstanceID is the id of the instance that runs.
 func (ctx *Context) InstanceID() string { return ctx.x.instance.ID }
@@ -93,18 +97,24 @@ func (ctx *Context) SendEvent(instance, name string, v any) error {
 //
 //	return nil, ctx.ContinueAsNew(next)
 //
-// External events that nobody has taken go over to the next execution; answers
-// to what this one started do not.
-func (ctx *Context) ContinueAsNew(input any) error {
+// External events that nobody has taken go over to the next execution, unless
+// [DropEvents] says otherwise; answers to what this one started do not. An
+// orchestration that was asked to cancel itself is still asked to in its next
+// execution.
+func (ctx *Context) ContinueAsNew(input any, opts ...CallOption) error {
 	p, err := encode(input)
 	if err != nil {
 		return fmt.Errorf("continue as new: %w", err)
 	}
-	return &continueAsNew{p}
+	o := optionsOf(opts)
+	return &continueAsNew{input: p, dropEvents: o.dropEvents}
 }
 
 // continueAsNew travels through the body as an error.
-type continueAsNew struct{ input history.Payload }
+type continueAsNew struct {
+	input      history.Payload
+	dropEvents bool
+}
 
 func (*continueAsNew) Error() string { return "the orchestration continues as new" }
 

@@ -82,6 +82,25 @@
 // several, [All] takes all. Between a decision and a deadline the earlier one wins,
 // also if no program ran at the time.
 //
+// Many events of one name are read by [Events], one after the other, and [Select]
+// waits for whichever of several comes first.
+//
+// # Side by side
+//
+// What is started with Start goes on beside what follows. [Go] runs a whole function
+// beside the one that calls it, as a coroutine: one of them runs at a time, until it
+// waits, and they go on in the order in which they were made.
+//
+// # Giving up
+//
+// A [Context] has a scope. [Context.WithTimeout] and [Context.WithCancel] make one
+// within it for some of the steps: when it is cancelled, what was started there ends
+// with context.Canceled or context.DeadlineExceeded, and what lies behind is given
+// up. [Context.WithoutCancel] is for clean-up. [Client.Cancel] cancels a whole
+// orchestration and its children, which may clean up; [Client.Terminate] ends it
+// without asking. A single task is given up by its Cancel: the losers of an [Any], for
+// instance.
+//
 // # Children, and running for ever
 //
 // Calling an orchestration from another one runs it as a child: an instance of its

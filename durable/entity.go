@@ -107,8 +107,11 @@ func (o *Op[S, In, Out]) Call(ctx *Context, key string, in In) (Out, error) {
 func (o *Op[S, In, Out]) Start(ctx *Context, key string, in In) *Task[Out] {
 	x, id := ctx.x, o.entity.ID(key)
 	label := "operation " + o.name + " of " + id
-	c := x.newCompletion(label)
+	c := ctx.newCompletion(label)
 	t := &Task[Out]{c, func(p history.Payload) (Out, error) { return decode[Out](p, "result of "+label) }}
+	if c.done {
+		return t
+	}
 	input, err := encode(in)
 	if err != nil {
 		c.complete(nil, fmt.Errorf("input of %s: %w", label, err))
@@ -116,6 +119,7 @@ func (o *Op[S, In, Out]) Start(ctx *Context, key string, in In) *Task[Out] {
 	}
 	ev := x.emit(&history.Event{Kind: history.EntityOperationCalled, Name: o.name, Target: id, Request: x.guid(), Data: input,
 		Sender: x.instance})
+	c.source, c.target = fromEntity, ev.Request
 	x.requests[ev.Request] = c
 	return t
 }

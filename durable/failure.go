@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,19 @@ func (e *TaskFailedError) Error() string {
 
 // Unwrap gives the cause.
 func (e *TaskFailedError) Unwrap() error { return e.Cause }
+
+// Is makes errors.Is find [context.Canceled] and [context.DeadlineExceeded] in an
+// error that came through a history.
+func (e *TaskFailedError) Is(target error) bool {
+	return target == context.Canceled && e.Type == failureCanceled ||
+		target == context.DeadlineExceeded && e.Type == failureDeadline
+}
+
+// The failure types of the errors of package context.
+const (
+	failureCanceled = engine.Canceled
+	failureDeadline = "DeadlineExceeded"
+)
 
 // UnknownOutcome reports whether err is of an at-most-once activity of which
 // nobody knows whether it took effect. It was not repeated.
@@ -91,7 +105,14 @@ func failureOf(err error) *history.Failure {
 		f.Type, f.Stack = "panic", e.stack
 		return f
 	}
-	f.Type = strings.TrimPrefix(fmt.Sprintf("%T", err), "*")
+	switch err {
+	case context.Canceled:
+		f.Type = failureCanceled
+	case context.DeadlineExceeded:
+		f.Type = failureDeadline
+	default:
+		f.Type = strings.TrimPrefix(fmt.Sprintf("%T", err), "*")
+	}
 	if cause := errors.Unwrap(err); cause != nil {
 		f.Cause = failureOf(cause)
 	}

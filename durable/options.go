@@ -10,6 +10,8 @@ type callOptions struct {
 	instance string
 	version  string
 	tags     map[string]string
+
+	dropEvents bool
 }
 
 func optionsOf(opts []CallOption) (o callOptions) {
@@ -43,6 +45,9 @@ func WithTags(tags map[string]string) CallOption {
 		}
 	}
 }
+
+// DropEvents makes ContinueAsNew forget the external events that nobody has taken.
+func DropEvents() CallOption { return func(o *callOptions) { o.dropEvents = true } }
 
 // RetryPolicy says how often and when a failed call is tried again.
 type RetryPolicy struct {

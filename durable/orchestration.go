@@ -51,7 +51,9 @@ func (o *Orchestration[In, Out]) Call(ctx *Context, in In, opts ...CallOption) (
 }
 
 // Start runs the orchestration as a child, beside what follows. A child goes on
-// when its parent ends first, unless the parent is terminated with recurse.
+// when its parent ends first, unless the parent is terminated with recurse. When
+// the task or its scope is cancelled, the child is asked to cancel itself, as by
+// [Client.Cancel].
 func (o *Orchestration[In, Out]) Start(ctx *Context, in In, opts ...CallOption) *Task[Out] {
 	return StartOrchestration[Out](ctx, o.def.name, in, opts...)
 }
@@ -66,15 +68,18 @@ func StartOrchestration[Out any](ctx *Context, name string, in any, opts ...Call
 	label := "orchestration " + name
 	o := optionsOf(opts)
 	x := ctx.x
-	c := x.newCompletion(label)
+	c := ctx.newCompletion(label)
 	t := &Task[Out]{c, func(p history.Payload) (Out, error) { return decode[Out](p, "result of "+label) }}
+	if c.done {
+		return t
+	}
 	input, err := encode(in)
 	if err != nil {
 		c.complete(nil, fmt.Errorf("input of %s: %w", label, err))
 		return t
 	}
 	id, tags := o.instance, inherit(x.begun.Tags, o.tags)
-	x.attempts(c, o.retry, func(int) *history.Event {
+	x.attempts(c, fromChild, o.retry, func(int) *history.Event {
 		target := id // retries reuse a chosen id: a finished child is replaced
 		if target == "" {
 			target = fmt.Sprintf("%s:%04x", x.instance.Execution, x.nextID)
@@ -104,7 +109,8 @@ func (o *Orchestration[In, Out]) Schedule(ctx context.Context, c *Client, in In,
 }
 
 // Wait waits until an instance has ended and gives its result; a failure is a
-// *TaskFailedError, a termination wraps ErrTerminated.
+// *TaskFailedError (of one that was cancelled, for which errors.Is(err,
+// context.Canceled) is true), a termination wraps ErrTerminated.
 func (o *Orchestration[In, Out]) Wait(ctx context.Context, c *Client, id string) (Out, error) {
 	var zero Out
 	s, err := c.Wait(ctx, id)
@@ -140,7 +146,13 @@ func (s *State) Err() error {
 			f = &history.Failure{Message: "no details were recorded"}
 		}
 		return failed("orchestration "+s.Name, f)
-	case history.Terminated, history.Canceled:
+	case history.Canceled:
+		f := s.Failure
+		if f == nil {
+			f = &history.Failure{Type: failureCanceled, Message: "it was canceled"}
+		}
+		return failed("orchestration "+s.Name, f)
+	case history.Terminated:
 		if len(s.Output) > 0 {
 			return fmt.Errorf("%w: %s", ErrTerminated, s.Output)
 		}

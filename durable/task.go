@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -31,34 +32,72 @@ func (t *Task[T]) Await() (T, error) {
 // Done reports whether the task is complete, so that Await would not wait.
 func (t *Task[T]) Done() bool { return t.c.done }
 
+// Cancel gives the task up, as the end of its scope would (see
+// [Context.WithCancel]): the losers of an [Any], for instance. A task that is
+// complete stays as it is.
+func (t *Task[T]) Cancel() {
+	if !t.c.x.unwinding {
+		t.c.cancel(errTaskCanceled)
+	}
+}
+
+var errTaskCanceled = fmt.Errorf("the task was canceled: %w", context.Canceled)
+
 func (t *Task[T]) completion() *completion { return t.c }
 
 // Awaitable is a task of any type.
 type Awaitable interface {
 	// Done reports whether it is complete.
 	Done() bool
+	// Cancel gives it up.
+	Cancel()
 	completion() *completion
 }
 
 // completion is the state of a task.
 type completion struct {
-	x     *executor
-	done  bool
-	order int64 // among all completions of the execution: what came first
-	data  history.Payload
-	err   error
-	label string // what it is, for messages
+	x        *executor
+	done     bool
+	canceled bool  // what is behind it was given up
+	order    int64 // among all completions of the execution: what came first
+	data     history.Payload
+	err      error
+	label    string // what it is, for messages
+
+	// What is behind it.
+	source source
+	action int32
+	target string
+	inner  *scope
+
+	scope      *scope // it is one of the scope's pending tasks
+	prev, next *completion
+}
+
+// newCompletion makes a task of the Context's scope. It is not complete, unless the
+// scope was cancelled: then nothing must be started for it.
+func (ctx *Context) newCompletion(label string) *completion {
+	c := &completion{x: ctx.x, label: label}
+	if err := ctx.scope.err; err != nil {
+		c.complete(nil, err)
+		return c
+	}
+	ctx.scope.add(c)
+	return c
 }
 
 func (c *completion) complete(data history.Payload, err error) {
 	if c.done {
 		return
 	}
+	if c.scope != nil {
+		c.scope.remove(c)
+	}
 	c.x.completions++
 	c.done, c.order, c.data, c.err = true, c.x.completions, data, err
 }
 
-// await parks the body until the task is complete.
+// await parks the coroutine until the task is complete.
 func (c *completion) await() error {
 	return c.x.park(func() bool { return c.done })
 }
@@ -124,11 +163,13 @@ func StartEach[T, Out any](ctx *Context, items []T, start func(T) *Task[Out]) []
 // Its result is the time at which it was due.
 func (ctx *Context) Timer(d time.Duration) *Task[time.Time] { return ctx.TimerAt(ctx.Now().Add(d)) }
 
-// TimerAt is Timer for a point in time.
+// TimerAt is Timer for a point in time, however far away.
 func (ctx *Context) TimerAt(at time.Time) *Task[time.Time] {
 	at = at.UTC().Round(0)
-	c := ctx.x.newCompletion("timer")
-	ctx.x.startTimer(at, func() { c.complete(nil, nil) })
+	c := ctx.newCompletion("timer")
+	if !c.done {
+		c.startTimer(at, func() { c.complete(nil, nil) })
+	}
 	return &Task[time.Time]{c, func(history.Payload) (time.Time, error) { return at, nil }}
 }
 
@@ -138,18 +179,10 @@ func (ctx *Context) Sleep(d time.Duration) error {
 	return err
 }
 
-// WaitForEvent gives a task that completes with the next external event of that
-// name that no other task has taken, also one that came before. Names compare
-// without regard to case; events are taken in the order of their arrival.
-func WaitForEvent[T any](ctx *Context, name string) *Task[T] {
-	c := ctx.x.waitEvent(name)
-	return &Task[T]{c, func(p history.Payload) (T, error) { return decode[T](p, "event "+name) }}
-}
-
 // FailedTask gives a task that has failed already, for functions that find out
 // before they start anything that they cannot.
 func FailedTask[T any](ctx *Context, err error) *Task[T] {
-	c := ctx.x.newCompletion("")
+	c := &completion{x: ctx.x}
 	c.complete(nil, err)
 	return &Task[T]{c, nil}
 }

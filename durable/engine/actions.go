@@ -75,12 +75,30 @@ func (t *turn) act(a *history.Event, req *Turn) {
 			msg.Sender = history.Instance{ID: in.id, Execution: in.row.Execution}
 		}
 		t.out(a.Target, &msg)
+	case history.GenericEvent:
+		if id, ok := a.Cancels(); ok {
+			t.giveUp(id)
+		}
 	case history.ExecutionCompleted:
 		t.record(a)
 		t.finish(a, req)
 		return
 	}
 	t.record(a)
+}
+
+// giveUp takes back an activity or a timer that the orchestration no longer wants.
+func (t *turn) giveUp(id int32) {
+	in := t.in
+	in.timers = slices.DeleteFunc(in.timers, func(x timer) bool { return x.id == id })
+	c := in.tasks[id]
+	if c == nil {
+		return
+	}
+	t.cs.abort = append(t.cs.abort, c)
+	if !c.mustAnswer() {
+		delete(in.tasks, id)
+	}
 }
 
 // childID is the id of a child that was given none: fixed length at any depth.

@@ -37,17 +37,32 @@ func (c *call) abort() {
 	}
 }
 
-// begin gives the context to run under; false if the call was aborted before.
+// begin gives the context to run under; false if the call was aborted before and
+// nobody waits for its answer.
 func (c *call) begin(parent context.Context) (context.Context, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cancelled {
+	if c.cancelled && !c.mustAnswer() {
 		return nil, false
 	}
 	ctx, cancel := context.WithCancel(parent)
+	if c.cancelled {
+		cancel()
+	}
 	c.cancel = cancel
 	return ctx, true
 }
+
+// aborted reports whether the orchestration gave the call up.
+func (c *call) aborted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cancelled
+}
+
+// mustAnswer reports whether the orchestration waits for the answer even if it gave
+// the call up, because nobody else knows whether it took effect.
+func (c *call) mustAnswer() bool { return c.act != nil && c.act.Effect == AtMostOnce }
 
 func (c *call) end() {
 	c.mu.Lock()

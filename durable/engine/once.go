@@ -16,6 +16,9 @@ import (
 // receipt, and no Reconcile could tell. It is never started again.
 const UnknownOutcome = "UnknownOutcome"
 
+// Canceled is the failure type of what was cancelled before it took effect.
+const Canceled = "Canceled"
+
 // KeyProperty is the property of such a failure that holds the call's idempotency
 // key, by which people can look for the effect.
 const KeyProperty = "key"
@@ -23,8 +26,10 @@ const KeyProperty = "key"
 // effectState is what is known of an AtMostOnce call. The cells are:
 //
 //	no intent                  start: commit the intent, then run the function
+//	no intent, given up        it never starts, and says so
 //	intent of this process     the function runs, or ran: its receipt goes with the result
 //	intent of an earlier one   unknown: reconcile; run only if it certainly did not happen
+//	                           and was not given up
 type effectState struct {
 	intent time.Time // zero: none
 	old    bool      // found in the store: its process is gone
@@ -35,12 +40,12 @@ func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, b
 	if c.effect.old {
 		o, found := Outcome{}, CannotTell
 		if c.act.Reconcile != nil {
-			o, found = c.act.Reconcile(ctx, ac)
+			o, found = c.act.Reconcile(e.ctx, ac) // also of a call that was given up
 		}
 		switch {
 		case found == Happened:
 			return o, true
-		case found == CannotTell && ctx.Err() != nil:
+		case found == CannotTell && e.ctx.Err() != nil:
 			return Outcome{}, false // not asked to the end
 		case found == CannotTell:
 			return Outcome{Failure: &history.Failure{
@@ -51,8 +56,12 @@ func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, b
 			}}, true
 		}
 	}
-	if ctx.Err() != nil {
+	switch {
+	case e.ctx.Err() != nil:
 		return Outcome{}, false // an intent now would only be an unknown outcome later
+	case c.aborted():
+		return Outcome{Failure: &history.Failure{Type: Canceled, NonRetriable: true,
+			Message: "the call of " + c.ev.Name + " was canceled before it started"}}, true
 	}
 	c.effect.intent = e.now()
 	if err := e.commits.write(&changeSet{effects: []store.EffectWrite{{Effect: c.record()}}}); err != nil {

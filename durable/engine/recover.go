@@ -113,6 +113,15 @@ func (e *Engine) derive(in *instance) error {
 			in.timers = append(in.timers, timer{ev.ID, ev.FireAt})
 		case history.TimerFired:
 			in.timers = slices.DeleteFunc(in.timers, func(t timer) bool { return t.id == ev.Answers })
+		case history.GenericEvent:
+			if id, ok := ev.Cancels(); ok {
+				in.timers = slices.DeleteFunc(in.timers, func(t timer) bool { return t.id == id })
+				if c := in.tasks[id]; c != nil && c.mustAnswer() {
+					c.abort()
+				} else {
+					delete(in.tasks, id)
+				}
+			}
 		case history.ChildCreated:
 			in.children[ev.ID] = ev.Target
 		case history.ChildCompleted, history.ChildFailed:
