@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,23 +12,30 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/store"
 	"github.com/agentrun-dev/agentrun/durable/store/memory"
 )
 
-// A random program, run by the engine with crashes and evictions, comes to what a
-// trivial interpreter says.
+// A random program, run by the engine with crashes, evictions and a cancellation,
+// comes to what a simple interpreter (interpret_test.go) says: the same result, the
+// same state of every entity, the same payments, each made once.
 
 // script is the input of the orchestration "script": what is to be done, and the
 // sum so far, which goes along through ContinueAsNew.
 type script struct {
 	Sum   int
 	Event int // number of the next event to wait for
+	Read  int // number of the next events to read
 	Steps []instruction
 }
 
+// instruction is a step of a script. Its meaning is in actor.step and again, for the
+// interpreter, in simulation.step.
 type instruction struct {
 	Do   string
 	N    int
+	Odd  time.Duration `json:",omitempty"` // makes sure that no two deadlines are the same
 	Kids []instruction `json:",omitempty"`
 }
 
@@ -42,6 +50,8 @@ var (
 		return n, nil
 	})
 	attempts = 3
+
+	// tally is called, and refuses 0; ledger is signalled.
 	tally    = durable.NewEntity[int]("tally")
 	addTally = durable.Operation(tally, "add", func(_ *durable.EntityContext, sum *int, n int) (int, error) {
 		*sum += n
@@ -50,171 +60,163 @@ var (
 		}
 		return *sum, nil
 	})
+	ledger    = durable.NewEntity[int]("ledger")
+	addLedger = durable.Operation(ledger, "add", func(_ *durable.EntityContext, sum *int, n int) (int, error) {
+		*sum += n
+		return *sum, nil
+	})
+
+	// pay is an unsafe effect on the world outside.
+	pay = durable.NewActivity("pay", func(ctx context.Context, n int) (int, error) {
+		info, _ := durable.Info(ctx)
+		return n, paid.make(info.Key, n)
+	}, durable.Reconcile(func(ctx context.Context, n int) (int, bool, error) {
+		info, _ := durable.Info(ctx)
+		return n, paid.has(info.Key), nil
+	}))
+	paid payments
 
 	scripts     = durable.NewOrchestration("script", runScript)
-	scriptParts = []durable.Definition{double, triple, stubborn, tally, scripts}
+	scriptParts = []durable.Definition{double, triple, stubborn, tally, ledger, pay, scripts}
 )
 
-func runScript(ctx *durable.Context, s script) (int, error) {
-	for i, in := range s.Steps {
-		switch in.Do {
-		case "double", "triple":
-			n, err := durable.CallActivity[int](ctx, in.Do, in.N)
-			if err != nil {
-				return 0, err
-			}
-			s.Sum += n
-		case "fan":
-			all, err := durable.All(ctx, durable.StartEach(ctx, make([]int, in.N), func(int) *durable.Task[int] { return triple.Start(ctx, in.N) }))
-			if err != nil {
-				return 0, err
-			}
-			for _, n := range all {
-				s.Sum += n
-			}
-		case "stubborn":
-			n, err := stubborn.Call(ctx, in.N, durable.WithRetry(durable.RetryPolicy{MaxAttempts: attempts, FirstInterval: time.Minute, Backoff: 2}))
-			if err != nil {
-				n = -7
-			}
-			s.Sum += n
-		case "entity":
-			n, err := addTally.Call(ctx, ctx.InstanceID(), in.N)
-			if err != nil {
-				n = -11
-			}
-			s.Sum += n
-		case "sleep":
-			if err := ctx.Sleep(time.Duration(in.N) * time.Hour); err != nil {
-				return 0, err
-			}
-		case "event":
-			n, err := durable.WaitForEvent[int](ctx, fmt.Sprint("event", s.Event)).Await()
-			if err != nil {
-				return 0, err
-			}
-			s.Sum += n
-			s.Event++
-		case "race":
-			timer, act := ctx.Timer(time.Duration(in.N)*time.Hour), double.Start(ctx, in.N)
-			if durable.Any(ctx, timer, act) == nil {
-				return 0, errors.New("nobody won")
-			}
-			if _, err := timer.Await(); err != nil {
-				return 0, err
-			}
-			n, err := act.Await()
-			if err != nil {
-				return 0, err
-			}
-			s.Sum += n
-		case "child":
-			n, err := durable.CallOrchestration[int](ctx, "script", script{Steps: in.Kids})
-			if err != nil {
-				n = -13
-			}
-			s.Sum += n
-		case "again":
-			return 0, ctx.ContinueAsNew(script{Sum: s.Sum, Event: s.Event, Steps: s.Steps[i+1:]})
-		case "die":
-			return 0, errors.New("died")
-		}
-	}
-	return s.Sum, nil
+// payments is what pay did, by idempotency key.
+type payments struct {
+	mu    sync.Mutex
+	made  map[string]int
+	twice []string
 }
 
-// interpret is what runScript means.
-func interpret(steps []instruction, events []int) (int, error) {
-	sum, tally := 0, 0
-	for _, in := range steps {
-		switch in.Do {
-		case "double", "race":
-			sum += 2*in.N + 1
-		case "triple":
-			sum += 3*in.N + 1
-		case "fan":
-			sum += in.N * (3*in.N + 1)
-		case "stubborn":
-			if in.N < attempts {
-				sum += in.N
-			} else {
-				sum -= 7
-			}
-		case "entity":
-			tally += in.N
-			if in.N == 0 {
-				sum -= 11
-			} else {
-				sum += tally
-			}
-		case "event":
-			sum += events[0]
-			events = events[1:]
-		case "child":
-			if n, err := interpret(in.Kids, nil); err == nil {
-				sum += n
-			} else {
-				sum -= 13
-			}
-		case "die":
-			return 0, errors.New("died")
-		}
+func (p *payments) reset() { p.made, p.twice = map[string]int{}, nil }
+
+func (p *payments) make(key string, n int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, before := p.made[key]; before {
+		p.twice = append(p.twice, key)
 	}
-	return sum, nil
+	p.made[key] = n
+	return nil
 }
 
-func drawSteps(r *rapid.T, depth int) (steps []instruction) {
-	kinds := []string{"double", "triple", "fan", "stubborn", "entity", "sleep", "race", "again", "entity", "double", "die"}
+func (p *payments) has(key string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, yes := p.made[key]
+	return yes
+}
+
+func (p *payments) sum() (sum int) {
+	for _, n := range p.made {
+		sum += n
+	}
+	return sum
+}
+
+// outcome is what a program comes to.
+type outcome struct {
+	Sum    int
+	Failed string // "", "failed" or "canceled"
+	Ledger int
+	Paid   int
+	Twice  int
+}
+
+// program is what rapid draws.
+type program struct {
+	steps   []instruction
+	cancel  time.Duration // when the whole is cancelled; 0: never
+	crashes []int         // after so many commits each
+	cached  int
+
+	end time.Duration // when it ends, as the interpreter says
+}
+
+func drawProgram(r *rapid.T) program {
+	p := program{
+		steps:   drawSteps(r, 3, false),
+		crashes: rapid.SliceOfN(rapid.IntRange(1, 8), 0, 4).Draw(r, "crash after so many commits"),
+		cached:  rapid.SampledFrom([]int{-1, 1, 0}).Draw(r, "cached"),
+	}
+	if rapid.IntRange(0, 3).Draw(r, "is canceled") == 0 {
+		p.cancel = time.Duration(rapid.IntRange(0, 12).Draw(r, "cancel after hours"))*time.Hour + 45*time.Minute
+	}
+	odd := time.Duration(1)
+	makeOdd(p.steps, &odd)
+	return p
+}
+
+// makeOdd gives each deadline some time of its own: powers of two, so that no sum of
+// some is the sum of others.
+func makeOdd(steps []instruction, odd *time.Duration) {
+	for i := range steps {
+		if in := &steps[i]; in.Do == "timeout" || in.Do == "lose" {
+			in.Odd = 15*time.Minute + *odd
+			*odd = min(2**odd, 1<<39)
+		}
+		makeOdd(steps[i].Kids, odd)
+	}
+}
+
+// drawSteps draws a list of steps. Those within a coroutine or scope cannot continue
+// as new.
+func drawSteps(r *rapid.T, depth int, within bool) (steps []instruction) {
+	kinds := []string{"double", "triple", "fan", "stubborn", "entity", "sleep", "signal", "pay", "race", "entity", "double"}
 	if depth > 0 {
-		kinds = append(kinds, "child", "child")
+		kinds = append(kinds, "child", "beside", "timeout", "beside", "timeout", "lose")
 	}
-	if depth == 2 {
-		kinds = append(kinds, "event", "event")
+	if !within {
+		kinds = append(kinds, "again", "die", "event", "event", "read")
 	}
-	for range rapid.IntRange(0, 7).Draw(r, "steps") {
+	for range rapid.IntRange(0, 6).Draw(r, "steps") {
 		in := instruction{Do: rapid.SampledFrom(kinds).Draw(r, "do"), N: rapid.IntRange(0, 4).Draw(r, "n")}
-		if in.Do == "child" {
-			in.Kids = drawSteps(r, depth-1)
+		switch in.Do {
+		case "child":
+			in.Kids = withoutEvents(drawSteps(r, depth-1, false))
+		case "beside", "timeout", "lose":
+			in.Kids = drawSteps(r, depth-1, true)
 		}
 		steps = append(steps, in)
 	}
 	return steps
 }
 
+// withoutEvents leaves out what only the root gets.
+func withoutEvents(steps []instruction) (rest []instruction) {
+	for _, in := range steps {
+		if in.Do != "event" && in.Do != "read" {
+			rest = append(rest, in)
+		}
+	}
+	return rest
+}
+
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		steps := drawSteps(r, 2)
-		crashes := rapid.SliceOfN(rapid.IntRange(1, 8), 0, 4).Draw(r, "crash after so many commits")
-		cached := rapid.SampledFrom([]int{-1, 1, 0}).Draw(r, "cached")
-		var events []int
-		for _, in := range steps {
-			if in.Do == "event" {
-				events = append(events, len(events)+100)
-			}
-		}
-		want, wantErr := interpret(steps, events)
-		var got int
-		var err error
-		synctest.Test(t, func(t *testing.T) {
-			got, err = runLives(t.Context(), script{Steps: steps}, events, crashes, cached)
-		})
-		if got != want || (err == nil) != (wantErr == nil) {
-			r.Fatalf("got %d, %v; want %d, %v", got, err, want, wantErr)
+		p := drawProgram(r)
+		want := p.interpret()
+		var got outcome
+		synctest.Test(t, func(t *testing.T) { got = runLives(t.Context(), p, nil) })
+		if got != want {
+			r.Fatalf("got %+v\nwant %+v", got, want)
 		}
 	})
 }
 
-// runLives runs a script through as many lives as it takes.
-func runLives(ctx context.Context, s script, events, crashes []int, cached int) (int, error) {
-	disk := memory.New()
+// runLives runs a program through as many lives as it takes. seed breaks the store,
+// for tests that this is found.
+func runLives(ctx context.Context, p program, seed func(store.Store) store.Store) outcome {
+	paid.reset()
+	begun := time.Now()
+	disk, crashes := memory.New(), p.crashes
 	for {
 		at := 0
 		if len(crashes) > 0 {
 			at, crashes = crashes[0], crashes[1:]
 		}
-		v, image, err := runLife(ctx, disk, s, events, at, cached)
+		o, image := runLife(ctx, disk, p, begun, at, seed)
 		if image == nil {
-			return v, err
+			return o
 		}
 		disk = image
 	}
@@ -222,38 +224,173 @@ func runLives(ctx context.Context, s script, events, crashes []int, cached int) 
 
 // runLife runs until the script ends, or the process after its at-th commit: then
 // it gives the image of its disk.
-func runLife(ctx context.Context, disk *memory.Store, s script, events []int, at, cached int) (v int, image *memory.Store, err error) {
-	ctx, die := context.WithCancel(ctx)
+func runLife(ctx context.Context, disk *memory.Store, p program, begun time.Time, at int, seed func(store.Store) store.Store) (o outcome, image *memory.Store) {
+	// A message that is lost lets the program wait for ever, or so.
+	ctx, die := context.WithDeadline(ctx, begun.Add(p.end+time.Hour))
 	defer die()
+	var s store.Store = disk
+	if seed != nil {
+		s = seed(disk)
+	}
 	crashed := make(chan *memory.Store, 1)
-	rt, err := durable.OpenStore(ctx, disk, durable.Options{Cached: cached, Logger: quiet, OnCommit: func(n uint64) {
+	rt, err := durable.OpenStore(ctx, s, durable.Options{Cached: p.cached, Logger: quiet, OnCommit: func(n uint64) {
 		if n == uint64(at) {
 			crashed <- disk.Clone()
 			disk.Reopen() // it writes nothing more
 			die()
 		}
 	}}, scriptParts...)
-	if err == nil {
-		v, err = driveScript(ctx, rt.Client(), s, events)
+	if err != nil {
+		o.Failed = err.Error()
+	} else {
+		o = drive(ctx, rt.Client(), p, begun)
 		_ = rt.Close() // a crash is its error
 	}
 	select {
 	case image = <-crashed:
-		return 0, image, nil
+		return o, image
 	default:
-		return v, nil, err
+		return o, nil
 	}
 }
 
-// driveScript does what a program does that may run again after each crash.
-func driveScript(ctx context.Context, c *durable.Client, s script, events []int) (int, error) {
-	if _, err := scripts.Schedule(ctx, c, s, durable.WithInstanceID("i")); err != nil && !errors.Is(err, durable.ErrExists) {
-		return 0, err
+// drive does what a program does that may run again after each crash.
+func drive(ctx context.Context, c *durable.Client, p program, begun time.Time) (o outcome) {
+	fail := func(err error) outcome { return outcome{Failed: "driver: " + err.Error()} }
+	if _, err := scripts.Schedule(ctx, c, script{Steps: p.steps}, durable.WithInstanceID("i")); err != nil && !errors.Is(err, durable.ErrExists) {
+		return fail(err)
 	}
-	for n, v := range events {
-		if err := c.RaiseEvent(ctx, "i", fmt.Sprint("event", n), v); err != nil {
+	for n := range count(p.steps, "event") {
+		if err := c.RaiseEvent(ctx, "i", fmt.Sprint("event", n), 100+n); err != nil {
+			return fail(err)
+		}
+	}
+	for n := range count(p.steps, "read") {
+		for tick := range 5 {
+			if err := c.RaiseEvent(ctx, "i", fmt.Sprint("tick", n), tick); err != nil {
+				return fail(err)
+			}
+		}
+	}
+	if p.cancel > 0 {
+		stop := time.AfterFunc(time.Until(begun.Add(p.cancel)), func() { _ = c.Cancel(ctx, "i", "enough") })
+		defer stop.Stop()
+	}
+	s, err := c.Wait(ctx, "i")
+	if err != nil {
+		return fail(err)
+	}
+	switch s.Status {
+	case history.Failed:
+		o.Failed = "failed"
+		if s.Failure.Type == durable.NonDeterminism {
+			o.Failed = s.Failure.Message
+		}
+	case history.Canceled:
+		o.Failed = "canceled"
+	default:
+		if o.Sum, err = scripts.Wait(ctx, c, "i"); err != nil {
+			return fail(err)
+		}
+	}
+	if o.Ledger, err = settled(ctx, c); err != nil {
+		return fail(err)
+	}
+	o.Paid, o.Twice = paid.sum(), len(paid.twice)
+	return o
+}
+
+// settled waits for children that were canceled and signals under way, and gives
+// the sum of the ledger.
+func settled(ctx context.Context, c *durable.Client) (int, error) {
+	for s, err := range c.Query(ctx, durable.Query{}) {
+		if err == nil {
+			_, err = c.Wait(ctx, s.ID)
+		}
+		if err != nil {
 			return 0, err
 		}
 	}
-	return scripts.Wait(ctx, c, "i")
+	select { // whatever is still on its way needs no time
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+	}
+	sum, _, err := ledger.Get(ctx, c, "all")
+	return sum, err
+}
+
+// count tells how often the root does something.
+func count(steps []instruction, do string) (n int) {
+	for _, in := range steps {
+		if in.Do == do {
+			n++
+		}
+	}
+	return n
+}
+
+// TestModelFindsBugs shows for each promise of the store that the model notices when
+// it is broken: a number of programs that come to something else.
+func TestModelFindsBugs(t *testing.T) {
+	generator := rapid.Custom(drawProgram)
+	for name, seed := range seededBugs {
+		t.Run(name, func(t *testing.T) {
+			for n := range 5000 {
+				p := generator.Example(n)
+				want := p.interpret()
+				var got outcome
+				synctest.Test(t, func(t *testing.T) {
+					got = runLives(t.Context(), p, func(s store.Store) store.Store { return &buggy{s, seed} })
+				})
+				if got != want {
+					t.Logf("found by program %d: %+v instead of %+v", n, got, want)
+					return
+				}
+			}
+			t.Error("no program finds it")
+		})
+	}
+}
+
+// buggy is a store with a fault.
+type buggy struct {
+	store.Store
+	break_ func(*store.Batch)
+}
+
+func (b *buggy) Commit(ctx context.Context, batch *store.Batch) error {
+	broken := *batch
+	broken.Instances = nil
+	for _, r := range batch.Instances {
+		row := *r.Instance
+		broken.Instances = append(broken.Instances, store.InstanceRow{Instance: &row, New: r.New})
+	}
+	b.break_(&broken)
+	return b.Store.Commit(ctx, &broken)
+}
+
+var seededBugs = map[string]func(*store.Batch){
+	"messages are lost":           func(b *store.Batch) { b.Inbox = nil },
+	"a message is taken twice":    func(b *store.Batch) { b.Consumed = nil },
+	"the last event is lost":      func(b *store.Batch) { b.History = b.History[:max(0, len(b.History)-1)] },
+	"timers are forgotten":        func(b *store.Batch) { eachRow(b, func(r *store.Instance) { r.Due = time.Time{} }) },
+	"timers are late":             func(b *store.Batch) { eachRow(b, func(r *store.Instance) { r.Due = later(r.Due) }) },
+	"pending calls are forgotten": func(b *store.Batch) { eachRow(b, func(r *store.Instance) { r.Pending = 0 }) },
+	"intents are lost":            func(b *store.Batch) { b.Effects = nil },
+	"an entity forgets":           func(b *store.Batch) { eachRow(b, func(r *store.Instance) { r.State = nil }) },
+	"a generation is not counted": func(b *store.Batch) { eachRow(b, func(r *store.Instance) { r.Generation = 0 }) },
+	"rows are written late":       func(b *store.Batch) { b.Instances = b.Instances[:len(b.Instances)/2] },
+}
+
+func eachRow(b *store.Batch, f func(*store.Instance)) {
+	for _, r := range b.Instances {
+		f(r.Instance)
+	}
+}
+
+func later(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(time.Hour)
 }
