@@ -65,6 +65,10 @@ bench: PKG := ./durable/...
 bench: ## Run the benchmarks of durable
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m $(PKG)
 
+.PHONY: workloads
+workloads: ## Run agentrun bench: what docs/performance.md has, some minutes on a quiet machine
+	$(GO) run ./cmd/agentrun bench
+
 .PHONY: ci
 ci: ## Run all that CI runs
 	@.ci/run

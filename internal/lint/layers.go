@@ -25,8 +25,10 @@ type layer struct {
 var layers = []layer{
 	{path: "cmd/agentrun", below: []string{"."}},
 	{path: ".", below: []string{"internal/cli"}},
-	{path: "internal/cli", below: []string{"internal/cli/...", "dashboard", "evals", "durable/vet"}},
+	{path: "internal/cli", below: []string{"internal/cli/...", "internal/bench", "dashboard", "evals", "durable/vet"}},
 	{path: "internal/cli/...", below: []string{"dashboard", "evals", "durable/vet"}},
+	// It measures durable beside the driver of its store.
+	{path: "internal/bench", below: []string{"durable", "durable/store/..."}},
 	{path: "dashboard", below: []string{"scenario"}},
 	{path: "evals/evalstest", below: []string{".", "evals"}, support: true},
 	{path: "evals", below: []string{"scenario"}},
@@ -54,9 +56,9 @@ var layers = []layer{
 	{path: "durable/store/storetest", below: []string{"durable/store"}, support: true},
 	// The command brings in the stores that register by an import.
 	{path: "durable/store/...", below: []string{"durable/store"}, fake: true,
-		owners: []string{"durable", "durable/durabletest", "cmd/agentrun"}},
+		owners: []string{"durable", "durable/durabletest", "internal/bench", "cmd/agentrun"}},
 	{path: "durable/store", below: []string{"durable/history"},
-		owners: []string{"durable", "durable/taskhub", "durable/engine", "durable/store/...", "durable/store/storetest", "durable/durabletest"}},
+		owners: []string{"durable", "durable/taskhub", "durable/engine", "durable/store/...", "durable/store/storetest", "durable/durabletest", "internal/bench"}},
 	{path: "durable/history", below: []string{"internal/protocol"}},
 	{path: "internal/protocol", owners: []string{"durable/history", "durable/taskhub"}},
 }
@@ -78,7 +80,7 @@ var foreign = []struct {
 	{"github.com/sashabaranov/go-openai", []string{"models/..."}},
 	{"github.com/tmc/langchaingo", []string{"models/..."}},
 	{"github.com/spf13/cobra", []string{"internal/cli", "internal/cli/..."}},
-	{"zombiezen.com/go/sqlite", []string{"durable/store/..."}},
+	{"zombiezen.com/go/sqlite", []string{"durable/store/...", "internal/bench"}},
 	{"modernc.org/sqlite", []string{"durable/store/..."}},
 	{"google.golang.org/grpc", []string{"internal/protocol", "durable/taskhub"}},
 }
