@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -207,5 +208,26 @@ func TestRefuses(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// BenchmarkWorkloads measures one workload after the other, for profiles:
+//
+//	go test ./internal/bench -run '^$' -bench 'Workloads/chain-pure' -benchtime 1x -cpuprofile cpu.out
+func BenchmarkWorkloads(b *testing.B) {
+	for _, name := range Names() {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				results, err := Run(b.Context(), Options{Dir: b.TempDir(), Child: child}, []string{name})
+				if err != nil {
+					b.Fatal(err)
+				}
+				for _, r := range results {
+					n := "-" + strconv.Itoa(r.N)
+					b.ReportMetric(r.StepsPerSecond, "steps/s"+n)
+					b.ReportMetric(r.CPUPerStep*1e6, "cpu-ns/step"+n)
+				}
+			}
+		})
 	}
 }
