@@ -225,12 +225,12 @@ func Info(ctx context.Context) (ActivityInfo, bool) {
 
 // invoke runs the definition for the engine.
 func (a *activity) invoke(ctx context.Context, c *engine.Call) (o engine.Outcome) {
-	ctx, end := startActivitySpan(context.WithValue(ctx, callKey{}, c), a, c)
+	ctx, span := startActivitySpan(context.WithValue(ctx, callKey{}, c), a, c)
 	defer func() {
 		if r := recover(); r != nil {
 			o = engine.Outcome{Failure: failureOf(panicError(r))}
 		}
-		end(o)
+		endActivitySpan(span, o)
 	}()
 	result, err := a.run(ctx, c.Input)
 	if err != nil {

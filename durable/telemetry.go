@@ -2,7 +2,10 @@ package durable
 
 import (
 	"context"
+	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -22,6 +25,35 @@ import (
 // function really runs, and an orchestration's once, when it ends.
 
 func tracer() trace.Tracer { return otel.Tracer("Microsoft.DurableTask") }
+
+// unset is the provider that OpenTelemetry has before one is set; nil where that
+// happened before this package was initialized.
+var unset = func() trace.TracerProvider {
+	p := otel.GetTracerProvider()
+	if t := reflect.TypeOf(p); t.Kind() == reflect.Pointer && strings.HasPrefix(t.Elem().PkgPath(), "go.opentelemetry.io/otel/internal/") {
+		return p
+	}
+	return nil
+}()
+
+// startSpan starts a span. A provider that was set gets its attributes at once,
+// for its sampler to see; without one they are not even made, unless the span
+// turns out to be recorded (by instrumentation from outside of the process).
+func startSpan(ctx context.Context, name string, options []trace.SpanStartOption, attributes func() []attribute.KeyValue) (context.Context, trace.Span) {
+	if otel.GetTracerProvider() != unset {
+		return tracer().Start(ctx, name, append(slices.Clip(options), trace.WithAttributes(attributes()...))...)
+	}
+	ctx, s := tracer().Start(ctx, name, options...)
+	if s.IsRecording() {
+		s.SetAttributes(attributes()...)
+	}
+	return ctx, s
+}
+
+var (
+	producer = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer)}
+	server   = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
+)
 
 const (
 	attrType      = attribute.Key("durabletask.type")
@@ -66,8 +98,9 @@ func endSpan(s trace.Span, err error) {
 
 // startCreateSpan is the client's side of a new instance.
 func startCreateSpan(ctx context.Context, name, version string) (history.TraceContext, func(id string, err error)) {
-	ctx, s := tracer().Start(ctx, spanName("create_orchestration", name, version), trace.WithSpanKind(trace.SpanKindProducer),
-		trace.WithAttributes(attrType.String("orchestration"), attrName.String(name), attrVersion.String(version)))
+	ctx, s := startSpan(ctx, spanName("create_orchestration", name, version), producer, func() []attribute.KeyValue {
+		return []attribute.KeyValue{attrType.String("orchestration"), attrName.String(name), attrVersion.String(version)}
+	})
 	return inject(ctx), func(id string, err error) {
 		s.SetAttributes(attrInstance.String(id))
 		endSpan(s, err)
@@ -75,17 +108,19 @@ func startCreateSpan(ctx context.Context, name, version string) (history.TraceCo
 }
 
 // startActivitySpan is the worker's side of an activity.
-func startActivitySpan(ctx context.Context, a *activity, c *engine.Call) (context.Context, func(engine.Outcome)) {
-	ctx, s := tracer().Start(extract(ctx, c.Trace), spanName("activity", a.name, c.Version), trace.WithSpanKind(trace.SpanKindServer),
-		trace.WithAttributes(attrType.String("activity"), attrName.String(a.name), attrInstance.String(c.Instance.ID),
-			attrExecution.String(c.Instance.Execution), attrTask.String(strconv.Itoa(int(c.ID)))))
-	return ctx, func(o engine.Outcome) {
-		if o.Failure != nil {
-			endSpan(s, o.Failure)
-			return
-		}
-		s.End()
+func startActivitySpan(ctx context.Context, a *activity, c *engine.Call) (context.Context, trace.Span) {
+	return startSpan(extract(ctx, c.Trace), spanName("activity", a.name, c.Version), server, func() []attribute.KeyValue {
+		return []attribute.KeyValue{attrType.String("activity"), attrName.String(a.name), attrInstance.String(c.Instance.ID),
+			attrExecution.String(c.Instance.Execution), attrTask.String(strconv.Itoa(int(c.ID)))}
+	})
+}
+
+func endActivitySpan(s trace.Span, o engine.Outcome) {
+	if o.Failure != nil {
+		endSpan(s, o.Failure)
+		return
 	}
+	s.End()
 }
 
 // orchestrationSpan is one for the whole execution. It begins in the first turn;
@@ -110,10 +145,12 @@ func (s *orchestrationSpan) start(x *executor) {
 		s.span = trace.SpanFromContext(context.Background())
 		return
 	}
+	options := append(slices.Clip(server), trace.WithTimestamp(x.begun.Time))
 	ctx := extract(context.Background(), x.begun.Trace)
-	ctx, s.span = tracer().Start(ctx, spanName("orchestration", x.def.name, x.begun.Version), trace.WithSpanKind(trace.SpanKindServer),
-		trace.WithTimestamp(x.begun.Time), trace.WithAttributes(attrType.String("orchestration"), attrName.String(x.def.name),
-			attrInstance.String(x.instance.ID), attrExecution.String(x.instance.Execution)))
+	ctx, s.span = startSpan(ctx, spanName("orchestration", x.def.name, x.begun.Version), options, func() []attribute.KeyValue {
+		return []attribute.KeyValue{attrType.String("orchestration"), attrName.String(x.def.name),
+			attrInstance.String(x.instance.ID), attrExecution.String(x.instance.Execution)}
+	})
 	s.tc = inject(ctx)
 }
 
