@@ -219,7 +219,7 @@ func Info(ctx context.Context) (ActivityInfo, bool) {
 	}
 	return ActivityInfo{
 		Name: c.Name, Instance: c.Instance.ID, Execution: c.Instance.Execution, Task: c.ID,
-		Attempt: int(c.Attempt), Key: c.Key, Tags: c.Tags,
+		Attempt: int(c.Attempt), Key: c.Key(), Tags: c.Tags,
 	}, true
 }
 
@@ -245,7 +245,7 @@ func (a *activity) settle(log *slog.Logger) func(ctx context.Context, c *engine.
 		return nil
 	}
 	return func(ctx context.Context, c *engine.Call) (o engine.Outcome, found engine.Finding) {
-		log := log.With("activity", a.name, "instance", c.Instance.ID, "key", c.Key)
+		log := log.With("activity", a.name, "instance", c.Instance.ID, "key", c.Key())
 		defer func() {
 			if r := recover(); r != nil {
 				log.Error("Reconcile panicked", "panic", r)

@@ -117,7 +117,8 @@ func (t *turn) reply(m *message) { t.cs.out = append(t.cs.out, m) }
 
 // newCall makes the call of an activity that was scheduled.
 func (e *Engine) newCall(in *instance, ev *history.Event) *call {
-	return &call{in: in, act: e.activities[ev.Name], exec: in.row.Execution, num: in.row.Num, ev: ev, key: idempotencyKey(e.opts.Hub, in, ev)}
+	r := &in.row
+	return &call{in: in, act: e.activities[ev.Name], exec: r.Execution, num: r.Num, ev: ev, hub: e.opts.Hub, origin: r.Origin, generation: r.Generation}
 }
 
 // finish ends the execution with its ExecutionCompleted event, which act has

@@ -110,7 +110,6 @@ type Call struct {
 	Instance  history.Instance
 	ID        int32 // of its TaskScheduled event
 	Attempt   int32 // from 1
-	Key       string
 	Input     history.Payload
 	Tags      map[string]string
 	Trace     history.TraceContext
@@ -118,7 +117,12 @@ type Call struct {
 	Scheduled time.Time
 	pieces    []Piece
 	engine    *Engine
+	call      *call
 }
+
+// Key is the call's idempotency key, 32 hex digits: the same for each attempt and
+// after each crash, and of no other call.
+func (c *Call) Key() string { return c.call.idempotencyKey() }
 
 // Outcome is what an activity came to: a failure, or a result.
 type Outcome struct {

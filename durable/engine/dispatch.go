@@ -13,14 +13,16 @@ import (
 
 // call is one activity that was scheduled and not yet answered.
 type call struct {
-	in        *instance // for the lane and the mailbox only: the instance's state is its owner's
-	act       *Activity // nil: not defined here, so it waits
-	exec      string
-	num       int64
-	key       string
-	ev        *history.Event // its TaskScheduled
-	effect    effectState    // what is known of an AtMostOnce call
-	recovered bool           // found in the history when the engine opened
+	in         *instance // for the lane and the mailbox only: the instance's state is its owner's
+	act        *Activity // nil: not defined here, so it waits
+	exec       string
+	num        int64
+	ev         *history.Event // its TaskScheduled
+	hub        string         // with origin and generation, what the idempotency key is made from
+	origin     string
+	generation int32
+	effect     effectState // what is known of an AtMostOnce call
+	recovered  bool        // found in the history when the engine opened
 
 	mu        sync.Mutex
 	cancelled bool
@@ -72,14 +74,15 @@ func (c *call) end() {
 }
 
 // idempotencyKey names a logical call for ever: it is the same for each retry
-// and after each crash, continue-as-new and rewind, and no other call has it.
-func idempotencyKey(hub string, in *instance, ev *history.Event) string {
-	logical := ev.Call
+// and after each crash, continue-as-new and rewind, and no other call has it. It
+// is made when it is asked for, which most calls never are.
+func (c *call) idempotencyKey() string {
+	logical := c.ev.Call
 	if logical == 0 {
-		logical = ev.ID // written by someone who numbers no calls
+		logical = c.ev.ID // written by someone who numbers no calls
 	}
 	h := sha256.New()
-	for _, s := range []string{hub, in.id, in.row.Origin, strconv.Itoa(int(in.row.Generation)), strconv.Itoa(int(logical))} {
+	for _, s := range []string{c.hub, c.in.id, c.origin, strconv.Itoa(int(c.generation)), strconv.Itoa(int(logical))} {
 		h.Write([]byte(s))
 		h.Write([]byte{0})
 	}
@@ -284,7 +287,7 @@ func (e *Engine) perform(ctx context.Context, c *call) callResult {
 	ac := &Call{
 		Name: c.ev.Name, Version: c.ev.Version,
 		Instance: history.Instance{ID: c.in.id, Execution: c.exec},
-		ID:       c.ev.ID, Attempt: max(c.ev.Attempt, 1), Key: c.key,
+		ID:       c.ev.ID, Attempt: max(c.ev.Attempt, 1), call: c,
 		Input: c.ev.Data, Tags: c.ev.Tags, Trace: c.ev.Trace,
 		Payloads: &e.payloads, Scheduled: c.ev.Time, engine: e,
 	}

@@ -52,7 +52,7 @@ func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, b
 				Type:         UnknownOutcome,
 				Message:      "the process ended while " + c.ev.Name + " was running: whether it took effect is unknown, and it is not repeated",
 				NonRetriable: true,
-				Properties:   map[string]json.RawMessage{KeyProperty: json.RawMessage(strconv.Quote(c.key))},
+				Properties:   map[string]json.RawMessage{KeyProperty: json.RawMessage(strconv.Quote(c.idempotencyKey()))},
 			}}, true
 		}
 	}
@@ -80,7 +80,7 @@ func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, b
 func (c *call) record() store.Effect {
 	return store.Effect{
 		EffectKey: store.EffectKey{Num: c.num, Execution: c.exec, ID: c.ev.ID},
-		Activity:  c.ev.Name, IdempotencyKey: c.key, Intent: c.effect.intent,
+		Activity:  c.ev.Name, IdempotencyKey: c.idempotencyKey(), Intent: c.effect.intent,
 	}
 }
 

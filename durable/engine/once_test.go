@@ -40,7 +40,7 @@ func TestAtMostOnceCells(t *testing.T) {
 				killed := make(chan struct{})
 				defs := func(first bool) Definitions {
 					a := Activity{Name: "pay", Effect: AtMostOnce, Reconcile: c.reconcile, Run: func(ctx context.Context, call *Call) Outcome {
-						keys = append(keys, call.Key)
+						keys = append(keys, call.Key())
 						if first && c.killed == "after the intent" {
 							<-killed
 							return Outcome{Failure: &history.Failure{}}
