@@ -10,10 +10,38 @@ import (
 // rowBuilder gathers what a batch writes for one instance: several turns become
 // one history row and one row update.
 type rowBuilder struct {
-	in     *instance
-	events []byte
-	shared bool // events is a change set's own slice, not to be appended to
-	row    *store.Instance
+	in    *instance
+	turns [][]byte // the events of each, which belong to its change set
+	row   *store.Instance
+}
+
+// maxArena bounds the memory that is kept from one batch to the next.
+const maxArena = 4 << 20
+
+// room gives n bytes that last until the next batch is built.
+func (l *commitLog) room(n int) []byte {
+	if cap(l.arena)-len(l.arena) < n {
+		l.arena = make([]byte, 0, max(n, 2*cap(l.arena), maxRow))
+	}
+	at := len(l.arena)
+	l.arena = l.arena[:at+n]
+	return l.arena[at : at : at+n]
+}
+
+// builder gives the row of an instance in this batch.
+func (l *commitLog) builder(in *instance) *rowBuilder {
+	i, ok := l.index[in]
+	if !ok {
+		i = len(l.rows)
+		l.index[in] = i
+		if i < cap(l.rows) {
+			l.rows = l.rows[:i+1]
+			l.rows[i] = rowBuilder{in: in, turns: l.rows[i].turns[:0]}
+		} else {
+			l.rows = append(l.rows, rowBuilder{in: in})
+		}
+	}
+	return &l.rows[i]
 }
 
 // build makes a batch of a prefix of the log; nil if nothing of it needs the
@@ -24,6 +52,9 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 	n := l.batches.Load() + 1
 	clear(l.index)
 	l.rows = l.rows[:0]
+	if l.arena = l.arena[:0]; cap(l.arena) > maxArena {
+		l.arena = nil
+	}
 	b := &l.batch
 	*b = store.Batch{
 		Epoch: l.epoch, Instances: b.Instances[:0], History: b.History[:0], Ended: b.Ended[:0], Inbox: b.Inbox[:0],
@@ -82,26 +113,14 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 }
 
 func (l *commitLog) addTurn(cs *changeSet) error {
-	i, ok := l.index[cs.in]
-	if !ok {
-		i = len(l.rows)
-		l.index[cs.in] = i
-		l.rows = append(l.rows, rowBuilder{in: cs.in})
-	}
-	r := &l.rows[i]
+	r := l.builder(cs.in)
 	if cs.replaced != nil {
 		if err := l.archive(r, cs.replaced); err != nil {
 			return err
 		}
 	}
-	switch {
-	case len(r.events) == 0:
-		r.events, r.shared = cs.events, true
-	case r.shared:
-		joined := make([]byte, 0, 2*(len(r.events)+len(cs.events)))
-		r.events, r.shared = append(append(joined, r.events...), cs.events...), false
-	default:
-		r.events = append(r.events, cs.events...)
+	if len(cs.events) > 0 {
+		r.turns = append(r.turns, cs.events)
 	}
 	r.row = cs.row
 	if cs.ended != nil {
@@ -123,7 +142,7 @@ func (l *commitLog) archive(r *rowBuilder, x *store.Execution) error {
 
 // flush writes the gathered events as history rows, cut between events.
 func (l *commitLog) flush(r *rowBuilder) error {
-	for rest := r.events; len(rest) > 0; {
+	for rest := l.joined(r.turns); len(rest) > 0; {
 		n := len(rest)
 		if n > maxRow {
 			n = 0
@@ -146,6 +165,23 @@ func (l *commitLog) flush(r *rowBuilder) error {
 		}
 		rest = rest[n:]
 	}
-	r.events, r.shared = nil, false
+	clear(r.turns)
+	r.turns = r.turns[:0]
 	return nil
+}
+
+// joined gives the events of some turns in one piece.
+func (l *commitLog) joined(turns [][]byte) []byte {
+	if len(turns) == 1 {
+		return turns[0]
+	}
+	size := 0
+	for _, t := range turns {
+		size += len(t)
+	}
+	all := l.room(size)
+	for _, t := range turns {
+		all = append(all, t...)
+	}
+	return all
 }

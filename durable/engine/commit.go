@@ -90,6 +90,46 @@ type commitLog struct {
 	rowKey  int64
 	index   map[*instance]int
 	rows    []rowBuilder
+	arena   []byte // joined events of the batch
+
+	spares spareBuffers
+}
+
+// spareBuffers are buffers of committed events, for turns to come.
+type spareBuffers struct {
+	mu   sync.Mutex
+	free [][]byte
+}
+
+// Bounds of what is kept: buffers, and bytes of each.
+const (
+	maxSpares = 256
+	maxSpare  = 16 << 10
+)
+
+// get gives an empty buffer.
+func (s *spareBuffers) get() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.free)
+	if n == 0 {
+		return nil
+	}
+	b := s.free[n-1]
+	s.free = s.free[:n-1]
+	return b
+}
+
+// put takes a buffer that nobody reads any more.
+func (s *spareBuffers) put(b []byte) {
+	if cap(b) == 0 || cap(b) > maxSpare {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.free) < maxSpares {
+		s.free = append(s.free, b[:0])
+	}
 }
 
 func (l *commitLog) init(e *Engine) {
@@ -254,6 +294,8 @@ func (l *commitLog) commit(q []*changeSet) error {
 // release lets the effects of a committed change set out, but for the start of
 // its activities, which it adds to calls.
 func (l *commitLog) release(cs *changeSet, calls []*call) []*call {
+	l.spares.put(cs.events)
+	cs.events = nil
 	l.e.payloads.unpin(cs.pieces)
 	for _, c := range cs.abort {
 		c.abort()

@@ -112,6 +112,9 @@ func (p *payloadCache) Payload(ctx context.Context, h history.Hash) ([]byte, err
 // encode appends an event to a change set as history rows hold it, with large
 // data apart.
 func (e *Engine) encode(cs *changeSet, ev *history.Event) {
+	if cs.events == nil {
+		cs.events = e.commits.spares.get()
+	}
 	if len(ev.Data) < largeData {
 		cs.events = history.AppendRow(cs.events, ev)
 		return
