@@ -262,7 +262,8 @@ func (l *commitLog) commit(q []*changeSet) error {
 				l.e.halt(err)
 				return l.e.Err()
 			}
-			if l.failing.Swap(&err) == nil {
+			reason := err // Health reads it while err changes
+			if l.failing.Swap(&reason) == nil {
 				l.e.log.Warn("a commit failed and is tried again", "err", err)
 			}
 			select {
