@@ -9,6 +9,7 @@ PKG     ?= ./...
 RUN     ?= .
 TIMEOUT ?= 10m
 BENCH   ?= .
+TORTURE ?= 2m
 
 # STRICT=1 makes a missing part or a skipped test an error, as CI does.
 STRICT ?=
@@ -68,6 +69,10 @@ bench: ## Run the benchmarks of durable
 .PHONY: workloads
 workloads: ## Run agentrun bench: what docs/performance.md has, some minutes on a quiet machine
 	$(GO) run ./cmd/agentrun bench
+
+.PHONY: torture
+torture: ## Kill processes, cut disks short and set clocks for TORTURE=2m (docs/reliability.md)
+	AGENTRUN_TORTURE=$(TORTURE) $(GO) test -count=1 -v -timeout 0 ./internal/torture
 
 .PHONY: ci
 ci: ## Run all that CI runs

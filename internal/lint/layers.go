@@ -49,6 +49,7 @@ var layers = []layer{
 	// durable sees no agent.
 	{path: "durable/durabletest", below: []string{"durable", "durable/store/storetest"}, support: true},
 	{path: "durable/vet"},
+	{path: "internal/torture", below: []string{"durable"}},
 	{path: "durable", below: []string{"durable/taskhub", "durable/store/..."}},
 	{path: "durable/taskhub", below: []string{"durable/engine"}},
 	{path: "durable/engine", below: []string{"durable/store"},
