@@ -10,17 +10,20 @@ import (
 
 // Query selects instances; its zero value selects every orchestration.
 type Query struct {
-	Entities    bool              // entities instead of orchestrations
-	TopLevel    bool              // without those that have a parent
-	Prefix      string            // of the id
-	Names       []string          // any of these; empty: all
-	Statuses    []history.Status  // any of these; empty: all
-	CreatedFrom time.Time         // from <= created
-	CreatedTo   time.Time         // created < to
-	Tags        map[string]string // all of these
-	Newest      bool              // newest first, instead of oldest first
-	Limit       int               // page size; 0: 100
-	Token       string            // of the page before
+	Entities    bool             // entities instead of orchestrations
+	TopLevel    bool             // without those that have a parent
+	Parent      string           // id of the instance that started them as children; "": any
+	Prefix      string           // of the id
+	Names       []string         // any of these; empty: all
+	Statuses    []history.Status // any of these; empty: all
+	CreatedFrom time.Time        // from <= created
+	CreatedTo   time.Time        // created < to
+	// CompletedFrom <= completed < CompletedTo: with either, only those that ended.
+	CompletedFrom, CompletedTo time.Time
+	Tags                       map[string]string // all of these
+	Newest                     bool              // newest first, instead of oldest first
+	Limit                      int               // page size; 0: 100
+	Token                      string            // of the page before
 }
 
 // Page is a part of a query's answer.

@@ -31,6 +31,11 @@ type Store interface {
 	// one that has.
 	Commit(ctx context.Context, b *Batch) error
 
+	// Sweep deletes a bounded piece of what purged instances have left, in a
+	// transaction that is fenced and fails as a batch's is, and tells whether more
+	// is left. It is called like Commit, and not beside it.
+	Sweep(ctx context.Context, epoch uint64) (more bool, err error)
+
 	// Recover gives what an engine needs to know when it opens.
 	Recover(ctx context.Context) (Recovery, error)
 	// Runnable lists the ids of instances that have activities pending or
@@ -95,6 +100,15 @@ type Batch struct {
 	Payloads  []Payload     // stored once by hash; one that exists is left alone
 	Refs      []PayloadRef  // which instance keeps which payload; repeating one is harmless
 	Effects   []EffectWrite
+	// Purged are numbers of stored instances that go before the rest of the batch is
+	// written, so that it may take their ids again; a number that is not stored
+	// is an error. From the commit on no read that begins with an id finds them:
+	// the row and the messages that wait for the instance are gone. What may be
+	// long goes piece by piece with the calls of Sweep that follow: the histories
+	// of all its executions, the records of its effects, and its references with
+	// the payloads whose last ones they were. A message that goes like this may be
+	// among Consumed of the same batch.
+	Purged []int64
 }
 
 // InstanceRow is an instance's row to write. Inserting an id or number that
@@ -198,7 +212,7 @@ type EffectWrite struct{ Effect }
 // Recovery is the state of a store when it is opened.
 type Recovery struct {
 	Epoch   uint64 // of the lease that this process holds
-	LastNum int64  // highest Instance.Num
+	LastNum int64  // highest Instance.Num, also of one that is purged and not swept
 	LastRow int64  // highest HistoryRow.Key
 	LastMsg int64  // highest Message.Key among waiting ones
 }

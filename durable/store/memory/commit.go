@@ -31,9 +31,23 @@ func (s *Store) Commit(ctx context.Context, b *store.Batch) error {
 
 // check reports what a database would refuse by its constraints.
 func (d *data) check(b *store.Batch) error {
+	purged, messages := map[int64]bool{}, map[int64]bool{}
+	for _, num := range b.Purged {
+		in := d.instances[num]
+		if in == nil || purged[num] {
+			return fmt.Errorf("purge of instance %d, which does not exist", num)
+		}
+		purged[num] = true
+		for k, m := range d.inbox {
+			if m.To == in.ID {
+				messages[k] = true
+			}
+		}
+	}
 	nums, ids := map[int64]bool{}, map[string]bool{}
 	for _, r := range b.Instances {
 		_, exists := d.instances[r.Num]
+		exists = exists && !purged[r.Num]
 		if nums[r.Num] {
 			return fmt.Errorf("instance %d is twice in the batch", r.Num)
 		}
@@ -44,7 +58,7 @@ func (d *data) check(b *store.Batch) error {
 			}
 			continue
 		}
-		if _, taken := d.nums[r.ID]; exists || taken || ids[r.ID] {
+		if num, taken := d.nums[r.ID]; exists || taken && !purged[num] || ids[r.ID] {
 			return fmt.Errorf("instance %d (%q) exists", r.Num, r.ID)
 		}
 		ids[r.ID] = true
@@ -66,7 +80,7 @@ func (d *data) check(b *store.Batch) error {
 	}
 	msgs := map[int64]bool{}
 	for _, m := range b.Inbox {
-		if _, exists := d.inbox[m.Key]; exists || msgs[m.Key] {
+		if _, exists := d.inbox[m.Key]; exists && !messages[m.Key] || msgs[m.Key] {
 			return fmt.Errorf("message %d exists", m.Key)
 		}
 		msgs[m.Key] = true
@@ -82,6 +96,9 @@ func (d *data) check(b *store.Batch) error {
 }
 
 func (d *data) apply(b *store.Batch) {
+	for _, num := range b.Purged {
+		d.purge(num)
+	}
 	for _, r := range b.Instances {
 		in := copyInstance(r.Instance)
 		if old := d.instances[r.Num]; old != nil {

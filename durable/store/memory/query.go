@@ -46,9 +46,12 @@ func matches(in *store.Instance, q *store.Query) bool {
 	}
 	return strings.HasPrefix(in.ID, "@") == q.Entities &&
 		(!q.TopLevel || in.Parent == "") &&
+		(q.Parent == "" || in.Parent == q.Parent) &&
 		strings.HasPrefix(in.ID, q.Prefix) &&
 		(len(q.Names) == 0 || slices.Contains(q.Names, in.Name)) &&
 		(len(q.Statuses) == 0 || slices.Contains(q.Statuses, in.Status)) &&
 		(q.CreatedFrom.IsZero() || !in.Created.Before(q.CreatedFrom)) &&
-		(q.CreatedTo.IsZero() || in.Created.Before(q.CreatedTo))
+		(q.CreatedTo.IsZero() || in.Created.Before(q.CreatedTo)) &&
+		(q.CompletedFrom.IsZero() || !in.Completed.Before(q.CompletedFrom)) &&
+		(q.CompletedTo.IsZero() || !in.Completed.IsZero() && in.Completed.Before(q.CompletedTo))
 }

@@ -20,6 +20,7 @@ type writer struct {
 	insert, marks, update, updateRunnable, updateDue *sqlite.Stmt
 	updateBoth, row, ended, message, consume         *sqlite.Stmt
 	payload, ref, effect                             *sqlite.Stmt
+	purge                                            purger
 }
 
 // An update names an indexed column only if it changes: a column that is set
@@ -62,7 +63,7 @@ func newWriter(c *sqlite.Conn) (*writer, error) {
 		}
 		*p.st = st
 	}
-	return w, nil
+	return w, w.purge.prepare(c)
 }
 
 // execute runs a statement whose values are bound, and makes it ready for the next
@@ -77,6 +78,11 @@ func execute(st *sqlite.Stmt) error {
 // Commit makes b durable in one transaction. ctx is looked at before the
 // transaction begins and not after.
 func (s *Store) Commit(ctx context.Context, b *store.Batch) error {
+	return s.transact(ctx, func(w *writer) error { return w.write(b) })
+}
+
+// transact makes one transaction of what write does.
+func (s *Store) transact(ctx context.Context, write func(*writer) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
@@ -96,7 +102,7 @@ func (s *Store) Commit(ctx context.Context, b *store.Batch) error {
 	err := execute(w.begin)
 	atCommit := false
 	if err == nil {
-		if err = w.write(b); err == nil {
+		if err = write(w); err == nil {
 			atCommit = true
 			err = execute(w.commit)
 		}
@@ -126,6 +132,13 @@ func (s *Store) Commit(ctx context.Context, b *store.Batch) error {
 func (w *writer) write(b *store.Batch) error {
 	if err := w.fence(b.Epoch); err != nil {
 		return err
+	}
+	var gone map[int64]bool // messages that went with a purged instance
+	for _, num := range b.Purged {
+		var err error
+		if gone, err = w.purge.mark(w.conn, num, gone); err != nil {
+			return fmt.Errorf("purge of instance %d: %w", num, err)
+		}
 	}
 	for i := range b.History {
 		r := &b.History[i]
@@ -160,7 +173,7 @@ func (w *writer) write(b *store.Batch) error {
 		if err := execute(w.consume); err != nil {
 			return fmt.Errorf("message %d: %w", k, err)
 		}
-		if w.conn.Changes() == 0 {
+		if w.conn.Changes() == 0 && !gone[k] {
 			return fmt.Errorf("message %d was consumed but is not stored", k)
 		}
 	}

@@ -127,7 +127,7 @@ func TestOpenRefuses(t *testing.T) {
 		},
 		"newer": {
 			func(t *testing.T, _, path string) string { real(t, path, "pragma user_version = 7"); return "" },
-			[]string{"was written by a newer agentrun (format 7, this one reads up to 1); update this program or choose another --store"},
+			[]string{"was written by a newer agentrun (format 7, this one reads up to 2); update this program or choose another --store"},
 		},
 		"a directory": {
 			func(t *testing.T, _, path string) string {

@@ -105,6 +105,9 @@ func build(q *store.Query) (text string, bind func(*sqlite.Stmt), err error) {
 	if q.TopLevel {
 		b.add(`parent = ''`)
 	}
+	if q.Parent != "" {
+		b.add(`parent = ? and parent <> ''`, q.Parent) // as the index has it
+	}
 	if q.Prefix != "" {
 		b.add(`id >= ?`, q.Prefix)
 		if end, bounded := successor(q.Prefix); bounded {
@@ -126,6 +129,12 @@ func build(q *store.Query) (text string, bind func(*sqlite.Stmt), err error) {
 	}
 	if !q.CreatedTo.IsZero() {
 		b.add(`created < ?`, q.CreatedTo)
+	}
+	if !q.CompletedFrom.IsZero() {
+		b.add(`completed >= ?`, q.CompletedFrom)
+	}
+	if !q.CompletedTo.IsZero() {
+		b.add(`completed < ?`, q.CompletedTo)
 	}
 	if len(q.Tags) > 0 {
 		// No wanted tag that the instance lacks.

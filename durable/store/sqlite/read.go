@@ -15,7 +15,7 @@ import (
 func (s *Store) Recover(ctx context.Context) (store.Recovery, error) {
 	r := store.Recovery{Epoch: s.epoch}
 	err := s.read(ctx, func(c *sqlite.Conn) error {
-		return each(c, `select (select max(num) from instance), (select max(k) from history), (select max(k) from inbox)`, nil,
+		return each(c, `select max(ifnull((select max(num) from instance), 0), ifnull((select max(num) from purged), 0)), (select max(k) from history), (select max(k) from inbox)`, nil,
 			func(st *sqlite.Stmt) error {
 				r.LastNum, r.LastRow, r.LastMsg = st.ColumnInt64(0), st.ColumnInt64(1), st.ColumnInt64(2)
 				return nil

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"fmt"
+	"strings"
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -14,13 +15,13 @@ const (
 	applicationID = 0x6167726e
 	// format is the version of the schema that this package reads and writes. A
 	// higher one in a file is refused, since it may mean anything.
-	format = 1
+	format = 2
 	// pageSize makes a row of 2 KiB cost about its own size on disk (with 4 KiB
 	// pages it costs twice as much).
 	pageSize = 16 << 10
 )
 
-// schema is format 1. Times are nanoseconds since 1970 UTC, null for none.
+// schema is format 2. Times are nanoseconds since 1970 UTC, null for none.
 //
 // The order of the columns matters: what is read without the rest, and what
 // changes with every turn, stands before values that may spill to other pages.
@@ -29,6 +30,11 @@ const (
 // "runnable" repeats pending > 0 so that the partial index is touched when an
 // instance starts or stops to wait for activities, and not whenever their
 // number changes.
+//
+// Only children are in the index of parents, which finds those of one instance.
+//
+// "purged" has the instances that are gone except for what is swept (purge.go):
+// last is the end of the history that goes next.
 //
 // Payloads have a rowid: rows of 1-16 KiB are appended and lie whole in the
 // pages of the table, and only the hash lands in the middle of an index.
@@ -67,6 +73,7 @@ create table instance(
 ) strict;
 create index instance_runnable on instance(num) where runnable = 1;
 create index instance_due on instance(due, num) where due is not null;
+create index instance_parent on instance(parent, num) where parent <> '';
 
 create table history(
 	k integer primary key,
@@ -102,6 +109,7 @@ create table payload_ref(
 	hash blob not null,
 	primary key(num, hash)
 ) strict, without rowid;
+create index payload_ref_hash on payload_ref(hash);
 
 create table effect(
 	num integer not null,
@@ -114,7 +122,23 @@ create table effect(
 	failed integer not null,
 	primary key(num, execution, id)
 ) strict, without rowid;
+
+create table purged(
+	num integer primary key,
+	last integer not null
+) strict;
 `
+
+// upgrades lead from each earlier format to the next one; upgrades[0] is from
+// format 1 to 2, which brought purge.
+var upgrades = [format - 1]string{`
+create index instance_parent on instance(parent, num) where parent <> '';
+create index payload_ref_hash on payload_ref(hash);
+create table purged(
+	num integer primary key,
+	last integer not null
+) strict;
+`}
 
 // identify finds out what a database is before anything in it is changed. It
 // gives its format, 0 for an empty one.
@@ -154,7 +178,8 @@ func identify(c *sqlite.Conn, name string) (int64, error) {
 	return version, nil
 }
 
-// begin creates the tables of an empty database, prepares the statements that
+// begin creates the tables of an empty database or brings an older one to this
+// format, prepares the statements that
 // need them and counts up the epoch, in one transaction: a crash leaves an empty
 // database or a complete one, and one in which something is missing stays as it
 // was.
@@ -164,8 +189,15 @@ func begin(c *sqlite.Conn, found int64) (w *writer, epoch uint64, err error) {
 		return nil, 0, err
 	}
 	defer end(&err)
-	if found == 0 {
-		script := fmt.Sprintf("%s pragma application_id = %d; pragma user_version = %d;", schema, applicationID, format)
+	script := ""
+	switch {
+	case found == 0:
+		script = fmt.Sprintf("%s pragma application_id = %d;", schema, applicationID)
+	case found < format:
+		script = strings.Join(upgrades[found-1:], "")
+	}
+	if script != "" {
+		script += fmt.Sprintf("pragma user_version = %d;", format)
 		if err := sqlitex.ExecuteScript(c, script, nil); err != nil {
 			return nil, 0, err
 		}

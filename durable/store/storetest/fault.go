@@ -19,6 +19,7 @@ type Op string
 const (
 	OpCommit     Op = "commit"
 	OpCommitted  Op = "committed"
+	OpSweep      Op = "sweep"
 	OpRecover    Op = "recover"
 	OpRunnable   Op = "runnable"
 	OpRunnableID Op = "runnable id"
@@ -118,6 +119,11 @@ func (f *Faulty) Commit(ctx context.Context, b *store.Batch) error {
 		return fmt.Errorf("%w: %w", store.ErrUnknown, err)
 	}
 	return nil
+}
+
+// Sweep can fail.
+func (f *Faulty) Sweep(ctx context.Context, epoch uint64) (bool, error) {
+	return faulty(f, OpSweep, func() (bool, error) { return f.s.Sweep(ctx, epoch) })
 }
 
 // Recover can fail.

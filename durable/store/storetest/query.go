@@ -32,6 +32,9 @@ func testQuery(t *testing.T, e *env) {
 			{ID: "?", Name: "before"},
 		} {
 			in.Num, in.Created = int64(i+1), at(i)
+			if in.Status.Ended() {
+				in.Completed = at(100 + i)
+			}
 			h.commit(store.Batch{Instances: born(&in)})
 		}
 		type q = store.Query
@@ -44,6 +47,13 @@ func testQuery(t *testing.T, e *env) {
 			"entities":              {q{Entities: true}, []string{"@approval@a1", "@account@a1"}},
 			"entities by prefix":    {q{Entities: true, Prefix: "@approval@"}, []string{"@approval@a1"}},
 			"top level":             {q{TopLevel: true, Names: []string{"order", "bill"}}, []string{"a1", "b1", "A"}},
+			"children":              {q{Parent: "a1"}, []string{"a2"}},
+			"children of nobody":    {q{Parent: "a"}, nil},
+			"child entities":        {q{Parent: "a1", Entities: true}, []string{"@account@a1"}},
+			"completed from":        {q{CompletedFrom: at(102)}, []string{"b1"}},
+			"completed to":          {q{CompletedTo: at(102)}, []string{"a2"}},
+			"completed between":     {q{CompletedFrom: at(101), CompletedTo: at(103)}, []string{"a2", "b1"}},
+			"completed never":       {q{CompletedFrom: at(103)}, nil},
 			"prefix with %":         {q{Prefix: "a%"}, []string{"a%"}},
 			"prefix with _":         {q{Prefix: "a_"}, []string{"a_"}},
 			"prefix of last bytes":  {q{Prefix: "a\xff"}, []string{"a\xff\xff"}},

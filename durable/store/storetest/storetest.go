@@ -45,6 +45,7 @@ func Run(t *testing.T, factory func(t *testing.T) Factory) {
 		{"History", testHistory},
 		{"Inbox", testInbox},
 		{"Payload", testPayload},
+		{"Purge", testPurge},
 		{"Effect", testEffect},
 		{"Query", testQuery},
 		{"Recover", testRecover},
