@@ -19,6 +19,9 @@ var (
 	ErrNotFound = engine.ErrNotFound
 	// ErrExists: the instance id is taken.
 	ErrExists = engine.ErrExists
+	// ErrNotEnded: the instance runs, or waits, and what was asked for is for those
+	// that have ended.
+	ErrNotEnded = engine.ErrNotEnded
 	// ErrInvalid: an argument cannot be right, whatever the state of the hub.
 	ErrInvalid = engine.ErrInvalid
 )
@@ -130,23 +133,31 @@ func state(s *engine.State, err error) (*State, error) {
 
 // Query selects instances; its zero value selects all.
 type Query struct {
-	TopLevel    bool              // without children
-	Prefix      string            // of the id
-	Names       []string          // any of these orchestrations
-	Statuses    []history.Status  // any of these
-	CreatedFrom time.Time         // from <= created
-	CreatedTo   time.Time         // created < to
-	Tags        map[string]string // all of these
-	Newest      bool              // newest first, instead of oldest first
-	Data        bool              // with inputs and outputs
+	TopLevel    bool             // without children
+	Prefix      string           // of the id
+	Names       []string         // any of these orchestrations
+	Statuses    []history.Status // any of these
+	CreatedFrom time.Time        // from <= created
+	CreatedTo   time.Time        // created < to
+	// CompletedFrom <= completed < CompletedTo: with either, only those that ended.
+	CompletedFrom, CompletedTo time.Time
+
+	Tags   map[string]string // all of these
+	Newest bool              // newest first, instead of oldest first
+	Data   bool              // with inputs and outputs
+}
+
+func (q *Query) inStore() store.Query {
+	return store.Query{
+		TopLevel: q.TopLevel, Prefix: q.Prefix, Names: q.Names, Statuses: q.Statuses,
+		CreatedFrom: q.CreatedFrom, CreatedTo: q.CreatedTo, CompletedFrom: q.CompletedFrom, CompletedTo: q.CompletedTo,
+		Tags: q.Tags, Newest: q.Newest,
+	}
 }
 
 // Query lists instances, page by page as the sequence is read.
 func (c *Client) Query(ctx context.Context, q Query) iter.Seq2[*State, error] {
-	sq := store.Query{
-		TopLevel: q.TopLevel, Prefix: q.Prefix, Names: q.Names, Statuses: q.Statuses,
-		CreatedFrom: q.CreatedFrom, CreatedTo: q.CreatedTo, Tags: q.Tags, Newest: q.Newest,
-	}
+	sq := q.inStore()
 	return pages(func(token string) ([]*State, string, error) {
 		sq.Token = token
 		found, next, err := c.hub.Query(ctx, sq, q.Data)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -22,12 +23,17 @@ type Orchestration[In, Out any] struct {
 type orchestration struct {
 	name string
 	body func(*Context, history.Payload) (history.Payload, error)
+
+	retain time.Duration // see Retain
 }
+
+// OrchestrationOption says more about an orchestration at its definition.
+type OrchestrationOption func(*orchestration)
 
 // NewOrchestration defines an orchestration. Its name is how histories refer to
 // it.
-func NewOrchestration[In, Out any](name string, fn func(ctx *Context, in In) (Out, error)) *Orchestration[In, Out] {
-	return &Orchestration[In, Out]{&orchestration{name: name, body: func(ctx *Context, p history.Payload) (history.Payload, error) {
+func NewOrchestration[In, Out any](name string, fn func(ctx *Context, in In) (Out, error), opts ...OrchestrationOption) *Orchestration[In, Out] {
+	def := &orchestration{name: name, body: func(ctx *Context, p history.Payload) (history.Payload, error) {
 		in, err := decode[In](p, "input of orchestration "+name)
 		if err != nil {
 			return nil, err
@@ -37,7 +43,11 @@ func NewOrchestration[In, Out any](name string, fn func(ctx *Context, in In) (Ou
 			return nil, err
 		}
 		return encode(out)
-	}}}
+	}}
+	for _, o := range opts {
+		o(def)
+	}
+	return &Orchestration[In, Out]{def}
 }
 
 func (o *Orchestration[In, Out]) define(r *registry) error { return r.addOrchestration(o.def) }
@@ -163,5 +173,5 @@ func (s *State) Err() error {
 
 // engineOrchestration adapts the definition for the engine.
 func (r *registry) engineOrchestration(def *orchestration) engine.Orchestration {
-	return engine.Orchestration{Name: def.name, New: func() engine.Executor { return newExecutor(r, def) }}
+	return engine.Orchestration{Name: def.name, Retain: def.retain, New: func() engine.Executor { return newExecutor(r, def) }}
 }

@@ -83,6 +83,10 @@ func (h *hub) Signal(ctx context.Context, id, op string, input history.Payload) 
 	return do(ctx, h, func(ctx context.Context, e *engine.Engine) error { return e.Signal(ctx, id, op, input) })
 }
 
+func (h *hub) Purge(ctx context.Context, ids []string, recurse bool) (int, error) {
+	return ask(ctx, h, func(ctx context.Context, e *engine.Engine, _ int) (int, error) { return e.Purge(ctx, ids, recurse) })
+}
+
 func (h *hub) Get(ctx context.Context, id string, data bool) (*engine.State, error) {
 	return ask(ctx, h, func(ctx context.Context, e *engine.Engine, _ int) (*engine.State, error) { return e.Get(ctx, id, data) })
 }

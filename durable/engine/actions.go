@@ -140,7 +140,10 @@ func (t *turn) finish(done *history.Event, req *Turn) {
 		t.continueAsNew(done, req)
 		return
 	}
-	r.Status, r.Completed = done.Status, t.now
+	r.Status, r.Completed, r.Due = done.Status, t.now, time.Time{}
+	if o := t.e.orchestrations[r.Name]; o != nil && o.Retain > 0 {
+		r.Due = t.now.Add(o.Retain)
+	}
 	t.cs.final = true
 	if in.parent != nil {
 		t.reply(answer(in.parent, t.e.key.Add(1), t.now, done.Status, done.Data, done.Failure))

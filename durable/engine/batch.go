@@ -58,7 +58,7 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 	b := &l.batch
 	*b = store.Batch{
 		Epoch: l.epoch, Instances: b.Instances[:0], History: b.History[:0], Ended: b.Ended[:0], Inbox: b.Inbox[:0],
-		Consumed: b.Consumed[:0], Payloads: b.Payloads[:0], Refs: b.Refs[:0], Effects: b.Effects[:0],
+		Consumed: b.Consumed[:0], Purged: b.Purged[:0], Payloads: b.Payloads[:0], Refs: b.Refs[:0], Effects: b.Effects[:0],
 	}
 	for _, cs := range q {
 		for _, m := range cs.used {
@@ -66,6 +66,9 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 		}
 	}
 	for _, cs := range q {
+		if cs.purged != 0 {
+			l.purge(cs, n)
+		}
 		if cs.row != nil {
 			if err := l.addTurn(cs); err != nil {
 				return nil, err
@@ -73,16 +76,16 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 		}
 		for _, m := range cs.out {
 			if m.usedBatch != n {
-				m.stored = true
+				m.stored, m.batch = true, n
 				b.Inbox = append(b.Inbox, store.Message{Key: m.key, To: m.to, Data: m.encode()})
 			}
 		}
 		for _, m := range cs.hold {
-			m.stored = true
+			m.stored, m.batch = true, n
 			b.Inbox = append(b.Inbox, store.Message{Key: m.key, To: m.to, Data: m.encode()})
 		}
 		for _, m := range cs.used {
-			if m.stored {
+			if m.stored && !cs.in.purgedSince(m, n) {
 				b.Consumed = append(b.Consumed, m.key)
 			}
 		}
@@ -95,6 +98,10 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 		for _, h := range cs.keep {
 			b.Refs = append(b.Refs, store.PayloadRef{Hash: h, Num: cs.row.Num})
 		}
+		if cs.intent != nil && cs.intent.aborted() {
+			cs.void = errAborted
+			continue
+		}
 		b.Effects = append(b.Effects, cs.effects...)
 	}
 	for i := range l.rows {
@@ -106,7 +113,7 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 		b.Instances = append(b.Instances, store.InstanceRow{Instance: r.row, New: !r.in.known})
 		r.in.known = true
 	}
-	if len(b.Instances)+len(b.Inbox)+len(b.Consumed)+len(b.Effects)+len(b.Payloads) == 0 {
+	if len(b.Instances)+len(b.Inbox)+len(b.Consumed)+len(b.Effects)+len(b.Payloads)+len(b.Purged) == 0 {
 		return nil, nil
 	}
 	return b, nil

@@ -133,17 +133,28 @@ func (e *Engine) Signal(ctx context.Context, id, op string, input history.Payloa
 // send delivers a client's message and waits for the commit of what became of
 // it. When ctx ends first, the message may still take effect.
 func (e *Engine) send(ctx context.Context, m *message) error {
-	if e.closing.Load() {
-		return e.stopError()
-	}
+	return e.answered(ctx, e.request(m))
+}
+
+// request delivers a client's message; the channel gives the answer, once.
+func (e *Engine) request(m *message) <-chan error {
 	done := make(chan error, 1)
+	if e.closing.Load() {
+		done <- e.stopError()
+		return done
+	}
 	m.ack = func(err error) {
-		if err == ErrExists || err == ErrNotFound {
+		if errors.Is(err, ErrExists) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrNotEnded) {
 			err = fmt.Errorf("%s: %w", m.to, err)
 		}
 		done <- err
 	}
 	e.deliver(m.to, m)
+	return done
+}
+
+// answered waits for the answer to a request.
+func (e *Engine) answered(ctx context.Context, done <-chan error) error {
 	select {
 	case err := <-done:
 		return err

@@ -23,6 +23,9 @@ type changeSet struct {
 	// ended is the one that events end by continuing as new: row is then that of the
 	// next one. A turn may do both.
 	replaced, ended *store.Execution
+	// purged is the number of the instance that had the id before: everything of it
+	// goes before the rest of the change set (purge.go).
+	purged int64
 
 	out     []*message // sent to other instances
 	used    []*message // consumed, or dropped
@@ -30,6 +33,7 @@ type changeSet struct {
 	pieces  []Piece
 	keep    []history.Hash
 	effects []store.EffectWrite
+	intent  *call // the call whose intent effects has; not written if the call is aborted by then
 
 	// The effects, after the commit.
 	calls []*call // activities to start
@@ -38,6 +42,7 @@ type changeSet struct {
 	told  *Recorded // for OnTurn
 	final bool      // the instance has ended: wake its waiters
 	done  chan error
+	void  error // why nothing of it was written
 
 	size int
 	pos  uint64
@@ -77,8 +82,9 @@ type commitLog struct {
 	last       uint64    // position given out last
 	oldest     time.Time // when the queue's first change set came
 	committing bool
-	since      time.Time // oldest of the batch that is being committed
-	stopped    bool
+	sweeper
+	since   time.Time // oldest of the batch that is being committed
+	stopped bool
 
 	committed atomic.Uint64
 	failing   atomic.Pointer[error]
@@ -209,39 +215,58 @@ func (l *commitLog) write(cs *changeSet) error {
 // goroutines, which starts one of the released activities itself.
 func (l *commitLog) drive(own bool) {
 	l.mu.Lock()
-	if l.committing || len(l.queue) == 0 || l.stopped {
+	if l.committing || l.stopped || len(l.queue) == 0 && !l.sweeps() {
 		l.mu.Unlock()
 		return
 	}
 	l.committing = true
+	if l.sweepNow() {
+		l.mu.Unlock()
+		l.sweep()
+		return
+	}
 	q := l.queue
 	l.queue, l.bytes, l.since = l.spare[:0], 0, l.oldest
 	l.spare = nil
 	l.changed.Broadcast()
 	l.mu.Unlock()
 
-	err := l.commit(q)
 	var calls []*call
-	for _, cs := range q {
-		if err != nil {
-			cs.fail(err)
-		} else {
-			calls = l.release(cs, calls)
+	var err error
+	for rest := q; len(rest) > 0; {
+		n := unmixed(rest)
+		if err == nil {
+			err = l.commit(rest[:n])
 		}
+		for _, cs := range rest[:n] {
+			if err != nil {
+				cs.fail(err)
+			} else {
+				calls = l.release(cs, calls)
+			}
+		}
+		rest = rest[n:]
 	}
 
 	l.mu.Lock()
 	clear(q)
 	l.spare = q[:0]
-	l.committing, l.since = false, time.Time{}
-	more := len(l.queue) > 0
+	l.since = time.Time{}
+	l.pass()
+	l.e.calls.put(own, calls...)
+	l.e.instances.trim(l.committed.Load())
+}
+
+// pass gives the role up, to another goroutine if there is more to do. The caller
+// holds mu, which is unlocked.
+func (l *commitLog) pass() {
+	l.committing = false
+	more := !l.stopped && (len(l.queue) > 0 || l.sweeps())
 	l.changed.Broadcast()
 	l.mu.Unlock()
-	l.e.calls.put(own, calls...)
 	if more {
 		go l.drive(false)
 	}
-	l.e.instances.trim(l.committed.Load())
 }
 
 // commit makes one batch of q and tries it until it is on disk.
@@ -311,7 +336,7 @@ func (l *commitLog) release(cs *changeSet, calls []*call) []*call {
 		l.e.waiters.wake(cs.in.id)
 	}
 	if cs.done != nil {
-		cs.done <- nil
+		cs.done <- cs.void
 	}
 	return append(calls, cs.calls...)
 }

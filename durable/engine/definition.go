@@ -20,6 +20,10 @@ type Definitions struct {
 type Orchestration struct {
 	Name string
 	New  func() Executor
+	// Retain is how long an instance is kept after its end; then it is purged, and
+	// with it its descendants that have ended. 0: until somebody purges it. It is
+	// decided at the end: another value later is for those that end later.
+	Retain time.Duration
 }
 
 // Executor runs the turns of one execution of an orchestration. The engine

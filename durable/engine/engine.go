@@ -95,6 +95,7 @@ type Engine struct {
 	payloads  payloadCache
 	waiters   waiters
 	commits   commitLog
+	expired   reaper
 
 	num, key  atomic.Int64 // last instance number and message key given out
 	recovered int64        // the last message key of earlier engines
@@ -153,6 +154,7 @@ func newEngine(s store.Store, o Options) *Engine {
 	e.turns.init(runtime.GOMAXPROCS(0), e.runTurns)
 	e.calls.init(o.Activities, e.work)
 	e.timers.init(e)
+	e.expired.e = e
 	return e
 }
 
@@ -190,6 +192,7 @@ func (e *Engine) Close() error {
 		e.closing.Store(true)
 		e.timers.stop()
 		e.cancel()
+		e.expired.stop()
 		e.calls.stop(e.opts.Grace)
 		e.turns.stop()
 		e.commits.stop()

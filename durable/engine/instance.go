@@ -39,7 +39,8 @@ type instance struct {
 
 	// What follows belongs to the committer.
 
-	known          bool // the row is in the store
+	known          bool   // the row is in the store
+	purged         uint64 // batch that purged what had the id before
 	first, lastRow int64
 
 	idle *list.Element // in table.lru; guarded by table.mu

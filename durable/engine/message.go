@@ -23,12 +23,14 @@ type message struct {
 	ev   *history.Event
 
 	ack    func(error)
-	fresh  bool // to is an id that cannot exist yet
+	do     func(*turn) error // instead of receiving ev: what a client asks of the instance itself
+	fresh  bool              // to is an id that cannot exist yet
 	call   *call
 	pieces []Piece
 
 	// The committer's.
 	stored    bool   // is in the inbox
+	batch     uint64 // that wrote it there; 0: one of an earlier engine
 	usedBatch uint64 // batch in which a turn consumed it
 }
 

@@ -64,7 +64,7 @@ func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, b
 			Message: "the call of " + c.ev.Name + " was canceled before it started"}}, true
 	}
 	c.effect.intent = e.now()
-	if err := e.commits.write(&changeSet{effects: []store.EffectWrite{{Effect: c.record()}}}); err != nil {
+	if err := e.commits.write(&changeSet{intent: c, effects: []store.EffectWrite{{Effect: c.record()}}}); err != nil {
 		return Outcome{}, false
 	}
 	crashpoint.Hit("intent")

@@ -86,6 +86,15 @@ func (p *payloadCache) remember(x Piece) {
 	}
 }
 
+// forget drops what is cached of the store.
+func (p *payloadCache) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lru.Init()
+	clear(p.m)
+	p.bytes = 0
+}
+
 // Payload gives a payload; the caller must not change it.
 func (p *payloadCache) Payload(ctx context.Context, h history.Hash) ([]byte, error) {
 	p.mu.Lock()

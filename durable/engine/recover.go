@@ -31,6 +31,7 @@ func (e *Engine) recover(ctx context.Context) error {
 		}
 		e.wakeUp(id)
 	}
+	e.commits.beginSweep() // an earlier engine may not have come to the end of it
 	return nil
 }
 

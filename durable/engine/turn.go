@@ -73,7 +73,7 @@ func failMessages(msgs []*message, err error) {
 // orchestrationTurn takes messages, makes a turn of them if they call for one,
 // and submits what came of it.
 func (e *Engine) orchestrationTurn(in *instance, msgs []*message, woken bool) {
-	t := &turn{e: e, in: in, cs: &changeSet{in: in}, woken: woken}
+	t := &turn{e: e, in: in, cs: &changeSet{in: in}, woken: woken, born: !in.exists}
 	now := e.now()
 	if now.Before(in.clock) {
 		now = in.clock // the orchestration's time never runs backwards
@@ -84,6 +84,9 @@ func (e *Engine) orchestrationTurn(in *instance, msgs []*message, woken bool) {
 		t.receive(m)
 	}
 	t.run()
+	if woken && t.expired() {
+		e.expired.add(in.id)
+	}
 	t.submit()
 }
 
@@ -101,6 +104,7 @@ type turn struct {
 	next       []*message // to this instance itself: how its next execution begins
 	changed    bool       // the row is to be written
 	woken      bool       // it has another reason than messages, perhaps a timer
+	born       bool       // no row of it is in the log before this turn
 }
 
 // withTimers merges the timers that are due into the messages: what came before
@@ -141,11 +145,16 @@ func (t *turn) receive(m *message) {
 	if m.key != 0 {
 		t.cs.used = append(t.cs.used, m)
 	}
+	if m.do != nil {
+		t.cs.answer(m, m.do(t))
+		return
+	}
 	if ev.Kind == history.ExecutionStarted {
 		t.start(m)
 		return
 	}
 	if !in.exists {
+		t.e.payloads.unpin(m.pieces) // it was purged
 		t.cs.answer(m, ErrNotFound)
 		return
 	}
@@ -201,7 +210,7 @@ func (t *turn) receive(m *message) {
 // lost lets go of a message that nobody will consume.
 func (t *turn) lost(m *message) {
 	t.e.payloads.unpin(m.pieces)
-	if c := m.call; c != nil && c.act.Effect == AtMostOnce && !c.effect.intent.IsZero() {
+	if c := m.call; c != nil && c.num == t.in.row.Num && c.act.Effect == AtMostOnce && !c.effect.intent.IsZero() {
 		// The orchestration ended meanwhile, but the effect took place.
 		t.cs.effects = append(t.cs.effects, c.receipt(m.ev))
 	}
@@ -373,9 +382,11 @@ func (t *turn) submit() {
 	if t.changed && t.e.Err() == nil {
 		r := &in.row
 		r.Pending = len(in.tasks)
-		r.Due = time.Time{}
-		if len(in.timers) > 0 && !r.Status.Ended() {
-			r.Due = in.timers[0].at
+		if !r.Status.Ended() {
+			r.Due = time.Time{}
+			if len(in.timers) > 0 {
+				r.Due = in.timers[0].at
+			}
 		}
 		r.Updated = t.now
 		row := *r
@@ -387,7 +398,7 @@ func (t *turn) submit() {
 		in.armed = due
 		t.e.timers.set(in.id, due)
 	}
-	if cs.row == nil && len(cs.used)+len(cs.acks)+len(cs.effects)+len(cs.hold) == 0 {
+	if cs.row == nil && cs.purged == 0 && len(cs.used)+len(cs.acks)+len(cs.effects)+len(cs.hold) == 0 {
 		return
 	}
 	out, next, inline := cs.out, t.next, t.inline // cs belongs to the log from here on

@@ -161,6 +161,10 @@ func wrapQuery(q store.Query) *protocol.QueryRequest {
 		Newest:      q.Newest,
 		Limit:       int32(min(q.PageSize(), maxPageItems)),
 		Token:       q.Token,
+
+		Parent:        q.Parent,
+		CompletedFrom: wrapTime(q.CompletedFrom),
+		CompletedTo:   wrapTime(q.CompletedTo),
 	}
 	for _, s := range q.Statuses {
 		m.Statuses = append(m.Statuses, protocol.OrchestrationStatus(s))
@@ -180,6 +184,10 @@ func queryOf(m *protocol.QueryRequest) store.Query {
 		Newest:      m.GetNewest(),
 		Limit:       int(m.GetLimit()),
 		Token:       m.GetToken(),
+
+		Parent:        m.GetParent(),
+		CompletedFrom: timeOf(m.GetCompletedFrom()),
+		CompletedTo:   timeOf(m.GetCompletedTo()),
 	}
 }
 

@@ -32,6 +32,10 @@ type Hub interface {
 	// Signal sends an operation to an entity.
 	Signal(ctx context.Context, id, op string, input history.Payload) error
 
+	// Purge deletes instances that have ended, and with recurse their descendants, and gives their
+	// number.
+	Purge(ctx context.Context, ids []string, recurse bool) (int, error)
+
 	// Get gives an instance's state, with data also its input and output.
 	Get(ctx context.Context, id string, data bool) (*engine.State, error)
 	// Wait waits until an instance has ended.

@@ -13,7 +13,7 @@ import (
 // protocolVersion is that of the whole conversation on the socket. It is raised by whoever changes
 // it so that an older program would misunderstand: a field that has to be heeded, a method that is
 // needed. Programs of different versions do not talk.
-const protocolVersion = 1
+const protocolVersion = 2
 
 // local is the service for our own programs: what the public protocol has no words for.
 type local struct {

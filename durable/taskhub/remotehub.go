@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -53,6 +54,21 @@ func (r *Remote) Resume(ctx context.Context, id string, reason history.Payload) 
 func (r *Remote) Signal(ctx context.Context, id, op string, input history.Payload) error {
 	_, err := unary(ctx, r, r.callWithin, r.hub.SignalEntity, &protocol.SignalEntityRequest{InstanceId: id, Name: op, Input: wrapPayload(input)})
 	return err
+}
+
+// Purge deletes instances that have ended. It sends them in batches as the protocol bounds them.
+func (r *Remote) Purge(ctx context.Context, ids []string, recurse bool) (purged int, err error) {
+	for batch := range slices.Chunk(ids, maxBatch) {
+		m, err := unary(ctx, r, r.callWithin, r.hub.PurgeInstances, &protocol.PurgeInstancesRequest{
+			Request:   &protocol.PurgeInstancesRequest_InstanceBatch{InstanceBatch: &protocol.InstanceBatch{InstanceIds: batch}},
+			Recursive: recurse, IsOrchestration: true,
+		})
+		purged += int(m.GetDeletedInstanceCount())
+		if err != nil {
+			return purged, err
+		}
+	}
+	return purged, nil
 }
 
 // Get gives the committed state of an instance, with data also its input, output and failure.

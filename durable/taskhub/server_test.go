@@ -256,7 +256,7 @@ func TestProtocol(t *testing.T) {
 		for i, c := range []struct {
 			err  error
 			code codes.Code
-		}{{start, codes.Unimplemented}, {signal, codes.Unimplemented}, {purge, codes.Unimplemented},
+		}{{start, codes.Unimplemented}, {signal, codes.Unimplemented}, {purge, codes.InvalidArgument},
 			{token, codes.InvalidArgument}, {size, codes.InvalidArgument}, {long, codes.InvalidArgument}} {
 			if status.Code(c.err) != c.code {
 				t.Errorf("%d: %v, want %v", i, c.err, c.code)

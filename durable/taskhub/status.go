@@ -40,6 +40,7 @@ var kinds = []struct {
 	{engine.ErrNotFound, codes.NotFound},
 	{store.ErrNotFound, codes.NotFound},
 	{engine.ErrInvalid, codes.InvalidArgument},
+	{engine.ErrNotEnded, codes.FailedPrecondition},
 	{context.DeadlineExceeded, codes.DeadlineExceeded},
 	{context.Canceled, codes.Canceled},
 	{errEnding, codes.Unavailable},

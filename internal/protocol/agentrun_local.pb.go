@@ -174,7 +174,10 @@ type QueryRequest struct {
 	Newest        bool                   `protobuf:"varint,9,opt,name=newest,proto3" json:"newest,omitempty"`
 	Limit         int32                  `protobuf:"varint,10,opt,name=limit,proto3" json:"limit,omitempty"` // 0: 100; a page can be shorter than asked for and still not be the last
 	Token         string                 `protobuf:"bytes,11,opt,name=token,proto3" json:"token,omitempty"`
-	Data          bool                   `protobuf:"varint,12,opt,name=data,proto3" json:"data,omitempty"` // with input, output and failure
+	Data          bool                   `protobuf:"varint,12,opt,name=data,proto3" json:"data,omitempty"`    // with input, output and failure
+	Parent        string                 `protobuf:"bytes,13,opt,name=parent,proto3" json:"parent,omitempty"` // children of this instance
+	CompletedFrom *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=completed_from,json=completedFrom,proto3" json:"completed_from,omitempty"`
+	CompletedTo   *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=completed_to,json=completedTo,proto3" json:"completed_to,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -291,6 +294,27 @@ func (x *QueryRequest) GetData() bool {
 		return x.Data
 	}
 	return false
+}
+
+func (x *QueryRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *QueryRequest) GetCompletedFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CompletedFrom
+	}
+	return nil
+}
+
+func (x *QueryRequest) GetCompletedTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CompletedTo
+	}
+	return nil
 }
 
 type QueryResponse struct {
@@ -638,7 +662,7 @@ const file_agentrun_local_proto_rawDesc = "" +
 	"\x03pid\x18\x02 \x01(\x03R\x03pid\x12\x18\n" +
 	"\aprogram\x18\x03 \x01(\tR\aprogram\x12'\n" +
 	"\x0fprogram_version\x18\x04 \x01(\tR\x0eprogramVersion\x120\n" +
-	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xf1\x03\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x8b\x05\n" +
 	"\fQueryRequest\x12\x1a\n" +
 	"\bentities\x18\x01 \x01(\bR\bentities\x12\x1b\n" +
 	"\ttop_level\x18\x02 \x01(\bR\btopLevel\x12\x16\n" +
@@ -653,7 +677,10 @@ const file_agentrun_local_proto_rawDesc = "" +
 	"\x05limit\x18\n" +
 	" \x01(\x05R\x05limit\x12\x14\n" +
 	"\x05token\x18\v \x01(\tR\x05token\x12\x12\n" +
-	"\x04data\x18\f \x01(\bR\x04data\x1a7\n" +
+	"\x04data\x18\f \x01(\bR\x04data\x12\x16\n" +
+	"\x06parent\x18\r \x01(\tR\x06parent\x12A\n" +
+	"\x0ecompleted_from\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\rcompletedFrom\x12=\n" +
+	"\fcompleted_to\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\vcompletedTo\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x85\x01\n" +
@@ -720,23 +747,25 @@ var file_agentrun_local_proto_depIdxs = []int32{
 	11, // 2: agentrun.local.v1.QueryRequest.created_from:type_name -> google.protobuf.Timestamp
 	11, // 3: agentrun.local.v1.QueryRequest.created_to:type_name -> google.protobuf.Timestamp
 	10, // 4: agentrun.local.v1.QueryRequest.tags:type_name -> agentrun.local.v1.QueryRequest.TagsEntry
-	13, // 5: agentrun.local.v1.QueryResponse.instances:type_name -> OrchestrationState
-	14, // 6: agentrun.local.v1.QueryResponse.entities:type_name -> EntityMetadata
-	0,  // 7: agentrun.local.v1.Local.Handshake:input_type -> agentrun.local.v1.HandshakeRequest
-	2,  // 8: agentrun.local.v1.Local.Query:input_type -> agentrun.local.v1.QueryRequest
-	4,  // 9: agentrun.local.v1.Local.Executions:input_type -> agentrun.local.v1.ExecutionsRequest
-	6,  // 10: agentrun.local.v1.Local.History:input_type -> agentrun.local.v1.HistoryRequest
-	8,  // 11: agentrun.local.v1.Local.Payload:input_type -> agentrun.local.v1.PayloadRequest
-	1,  // 12: agentrun.local.v1.Local.Handshake:output_type -> agentrun.local.v1.HandshakeResponse
-	3,  // 13: agentrun.local.v1.Local.Query:output_type -> agentrun.local.v1.QueryResponse
-	5,  // 14: agentrun.local.v1.Local.Executions:output_type -> agentrun.local.v1.ExecutionsResponse
-	7,  // 15: agentrun.local.v1.Local.History:output_type -> agentrun.local.v1.HistoryRows
-	9,  // 16: agentrun.local.v1.Local.Payload:output_type -> agentrun.local.v1.PayloadPart
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	11, // 5: agentrun.local.v1.QueryRequest.completed_from:type_name -> google.protobuf.Timestamp
+	11, // 6: agentrun.local.v1.QueryRequest.completed_to:type_name -> google.protobuf.Timestamp
+	13, // 7: agentrun.local.v1.QueryResponse.instances:type_name -> OrchestrationState
+	14, // 8: agentrun.local.v1.QueryResponse.entities:type_name -> EntityMetadata
+	0,  // 9: agentrun.local.v1.Local.Handshake:input_type -> agentrun.local.v1.HandshakeRequest
+	2,  // 10: agentrun.local.v1.Local.Query:input_type -> agentrun.local.v1.QueryRequest
+	4,  // 11: agentrun.local.v1.Local.Executions:input_type -> agentrun.local.v1.ExecutionsRequest
+	6,  // 12: agentrun.local.v1.Local.History:input_type -> agentrun.local.v1.HistoryRequest
+	8,  // 13: agentrun.local.v1.Local.Payload:input_type -> agentrun.local.v1.PayloadRequest
+	1,  // 14: agentrun.local.v1.Local.Handshake:output_type -> agentrun.local.v1.HandshakeResponse
+	3,  // 15: agentrun.local.v1.Local.Query:output_type -> agentrun.local.v1.QueryResponse
+	5,  // 16: agentrun.local.v1.Local.Executions:output_type -> agentrun.local.v1.ExecutionsResponse
+	7,  // 17: agentrun.local.v1.Local.History:output_type -> agentrun.local.v1.HistoryRows
+	9,  // 18: agentrun.local.v1.Local.Payload:output_type -> agentrun.local.v1.PayloadPart
+	14, // [14:19] is the sub-list for method output_type
+	9,  // [9:14] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_agentrun_local_proto_init() }

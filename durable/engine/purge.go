@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/store"
+)
+
+// ErrNotEnded: the instance has not ended, which what was asked for needs.
+var ErrNotEnded = errors.New("the instance has not ended")
+
+// Purge deletes instances that have ended, and gives their number: rows,
+// histories of all executions, effects, and the payloads that nobody else keeps.
+// Those that do not exist or have not ended are passed over. With recurse the
+// descendants of each go with it, before it, so that a purge that was cut off can
+// be asked for again; a descendant that has not ended stays, with its own.
+//
+// The ids are free when Purge returns. What may be long goes from the disk
+// piece by piece after that, between commits.
+func (e *Engine) Purge(ctx context.Context, ids []string, recurse bool) (int, error) {
+	for _, id := range ids {
+		if err := checkInstanceID(id); err != nil {
+			return 0, err
+		}
+	}
+	return e.purgeAll(ctx, ids, recurse, (*turn).purge)
+}
+
+// purgePiece bounds how many instances are asked at once.
+const purgePiece = 100
+
+func (e *Engine) purgeAll(ctx context.Context, ids []string, recurse bool, do func(*turn) error) (purged int, err error) {
+	for part := range slices.Chunk(ids, purgePiece) {
+		if recurse {
+			for _, id := range part {
+				n, err := e.purgeBelow(ctx, id)
+				if purged += n; err != nil {
+					return purged, err
+				}
+			}
+		}
+		answers := make([]<-chan error, len(part))
+		for i, id := range part {
+			answers[i] = e.request(&message{to: id, ev: &history.Event{Time: e.now()}, do: do})
+		}
+		for _, a := range answers {
+			switch err := e.answered(ctx, a); {
+			case err == nil:
+				purged++
+			case !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrNotEnded):
+				return purged, err
+			}
+		}
+	}
+	return purged, nil
+}
+
+// purgeBelow purges the descendants of an instance, if it has ended itself.
+func (e *Engine) purgeBelow(ctx context.Context, id string) (purged int, err error) {
+	row, err := e.store.Instance(ctx, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !row.Status.Ended() {
+		return 0, nil
+	}
+	for q := (store.Query{Parent: id}); err == nil; {
+		var page store.Page
+		if page, err = e.store.Query(ctx, q); err != nil {
+			break
+		}
+		ids := make([]string, 0, len(page.Instances))
+		for _, in := range page.Instances {
+			if in.Status.Ended() {
+				ids = append(ids, in.ID)
+			}
+		}
+		n, err := e.purgeAll(ctx, ids, true, (*turn).purge)
+		if purged += n; err != nil {
+			return purged, err
+		}
+		if q.Token = page.Token; q.Token == "" {
+			return purged, nil
+		}
+	}
+	return purged, fmt.Errorf("purge below %s: %w", id, err)
+}
+
+// purge is the owner's part.
+func (t *turn) purge() error {
+	switch {
+	case !t.in.exists:
+		return ErrNotFound
+	case !t.in.row.Status.Ended():
+		return ErrNotEnded
+	}
+	t.forget()
+	return nil
+}
+
+// forget drops the instance that has the id, whatever its state: from here on the
+// turn is one of an id that nobody has.
+func (t *turn) forget() {
+	in := t.in
+	if in.exists && !t.born {
+		t.cs.purged = in.row.Num
+	}
+	num := in.row.Num
+	t.cs.effects = slices.DeleteFunc(t.cs.effects, func(w store.EffectWrite) bool { return w.Num == num })
+	t.e.payloads.unpin(t.cs.pieces)
+	t.cs.pieces, t.cs.hold, t.new, t.terminated, t.changed = nil, nil, nil, nil, false
+	in.exists, in.row, in.parent = false, store.Instance{}, nil
+	in.tasks, in.timers, in.requests, in.children = nil, nil, nil, nil
+	t.born = true
+}
+
+var errAborted = errors.New("the orchestration has ended")
+
+// unmixed gives how many of the next change sets may become one batch. A batch
+// purges before it writes, so a purge may not follow, in the same batch, what
+// was done to the instance before.
+func unmixed(q []*changeSet) int {
+	for i, cs := range q {
+		if i > 0 && cs.purged != 0 && slices.ContainsFunc(q[:i], func(x *changeSet) bool { return x.in == cs.in }) {
+			return i
+		}
+	}
+	return len(q)
+}
+
+// purge puts a purge into the batch that is being built.
+func (l *commitLog) purge(cs *changeSet, batch uint64) {
+	l.batch.Purged = append(l.batch.Purged, cs.purged)
+	in := cs.in
+	in.known, in.first, in.lastRow, in.purged = false, 0, 0, batch
+	l.mu.Lock()
+	l.garbage = true
+	l.mu.Unlock()
+}
+
+// purgedSince reports whether a message that a turn of this batch consumed went
+// from the inbox with a purge after it was written.
+func (in *instance) purgedSince(m *message, batch uint64) bool {
+	return in != nil && m.batch < in.purged && in.purged < batch
+}
+
+// sweeper is the committer's other work: to delete what purged instances have
+// left, a piece after each commit, and one after the other when there is nothing
+// to commit. It is guarded by commitLog.mu.
+type sweeper struct {
+	garbage bool // there is, or may be, something to sweep
+	failed  bool // the last sweep failed: the next one comes after a commit
+	swept   bool // a sweep came after the last commit
+}
+
+// sweeps reports whether there is something to sweep now. The caller holds mu.
+func (l *commitLog) sweeps() bool { return l.garbage && !l.failed && !l.e.closing.Load() }
+
+// sweepNow reports whether it is the turn of a sweep. The caller holds mu.
+func (l *commitLog) sweepNow() bool {
+	l.swept = l.sweeps() && (len(l.queue) == 0 || !l.swept)
+	if !l.swept {
+		l.failed = false
+	}
+	return l.swept
+}
+
+// beginSweep looks for what an earlier engine has left.
+func (l *commitLog) beginSweep() {
+	l.mu.Lock()
+	l.garbage = true
+	l.mu.Unlock()
+	go l.drive(false)
+}
+
+// sweep deletes one piece. The caller has the role, which is given up.
+func (l *commitLog) sweep() {
+	more, err := l.e.store.Sweep(context.Background(), l.epoch)
+	switch {
+	case errors.Is(err, store.ErrUnknown) || errors.Is(err, store.ErrFenced):
+		l.e.halt(err)
+	case err != nil:
+		l.e.log.Warn("purged instances could not be deleted; tried again after the next commit", "err", err)
+	case !more:
+		l.e.payloads.forget()
+	}
+	l.mu.Lock()
+	l.garbage, l.failed = more || err != nil, err != nil
+	l.pass()
+}
