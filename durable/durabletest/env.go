@@ -190,7 +190,9 @@ func (r *crashRun) stop() error {
 	r.mu.Unlock()
 	var err error
 	if l != nil && l.ctx.Err() == nil {
-		err = l.engine.Close()
+		if err = l.engine.Close(); l.ctx.Err() != nil {
+			err = nil // it crashed while it ended
+		}
 		l.die()
 	}
 	r.closing.Wait()

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 
@@ -60,11 +61,15 @@ func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, b
 	case e.ctx.Err() != nil:
 		return Outcome{}, false // an intent now would only be an unknown outcome later
 	case c.aborted():
-		return Outcome{Failure: &history.Failure{Type: Canceled, NonRetriable: true,
-			Message: "the call of " + c.ev.Name + " was canceled before it started"}}, true
+		return c.neverStarted(), true
 	}
 	c.effect.intent = e.now()
-	if err := e.commits.write(&changeSet{intent: c, effects: []store.EffectWrite{{Effect: c.record()}}}); err != nil {
+	err := e.commits.write(&changeSet{intent: c, effects: []store.EffectWrite{{Effect: c.record()}}})
+	if errors.Is(err, errAborted) { // given up in the meantime: there is no intent
+		c.effect.intent = time.Time{}
+		return c.neverStarted(), true
+	}
+	if err != nil {
 		return Outcome{}, false
 	}
 	crashpoint.Hit("intent")
@@ -74,6 +79,12 @@ func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, b
 	o := c.act.Run(ctx, ac)
 	crashpoint.Hit("effect")
 	return o, true
+}
+
+// neverStarted is the answer of a call that was given up before its intent.
+func (c *call) neverStarted() Outcome {
+	return Outcome{Failure: &history.Failure{Type: Canceled, NonRetriable: true,
+		Message: "the call of " + c.ev.Name + " was canceled before it started"}}
 }
 
 // record is the call's row in the store, without a receipt.

@@ -115,7 +115,7 @@ func (t *turn) forget() {
 	t.born = true
 }
 
-var errAborted = errors.New("the orchestration has ended")
+var errAborted = errors.New("the call was given up")
 
 // unmixed gives how many of the next change sets may become one batch. A batch
 // purges before it writes, so a purge may not follow, in the same batch, what
