@@ -20,6 +20,8 @@ type Query struct {
 	CreatedTo   time.Time        // created < to
 	// CompletedFrom <= completed < CompletedTo: with either, only those that ended.
 	CompletedFrom, CompletedTo time.Time
+	ModifiedFrom, ModifiedTo   time.Time         // from <= updated < to
+	Stateful                   bool              // entities that have a state
 	Tags                       map[string]string // all of these
 	Newest                     bool              // newest first, instead of oldest first
 	Limit                      int               // page size; 0: 100

@@ -103,7 +103,8 @@ type Batch struct {
 	// Purged are numbers of stored instances that go before the rest of the batch is
 	// written, so that it may take their ids again; a number that is not stored
 	// is an error. From the commit on no read that begins with an id finds them:
-	// the row and the messages that wait for the instance are gone. What may be
+	// the row and the messages that wait for the instance are gone (those for an
+	// entity stay, since it comes into being again by them). What may be
 	// long goes piece by piece with the calls of Sweep that follow: the histories
 	// of all its executions, the records of its effects, and its references with
 	// the payloads whose last ones they were. A message that goes like this may be
@@ -137,8 +138,8 @@ type Instance struct {
 	Generation   int32  // how many executions ended by continue-as-new before it
 	Status       history.Status
 	Updated      time.Time
-	Completed    time.Time // zero until it ended
-	CustomStatus history.Payload
+	Completed    time.Time       // zero until it ended
+	CustomStatus history.Payload // entities: what the engine keeps of the lock
 	Pending      int             // activities scheduled and not answered
 	Due          time.Time       // earliest timer that is not fired; zero for none
 	First, Last  int64           // keys of the first and last history row of the current execution; 0 for none

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/agentrun-dev/agentrun/durable/store"
 )
@@ -39,7 +40,7 @@ func (d *data) check(b *store.Batch) error {
 		}
 		purged[num] = true
 		for k, m := range d.inbox {
-			if m.To == in.ID {
+			if m.To == in.ID && !strings.HasPrefix(in.ID, "@") {
 				messages[k] = true
 			}
 		}

@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/agentrun-dev/agentrun/durable/store"
 )
@@ -21,7 +22,7 @@ func (d *data) purge(num int64) {
 		}
 	}
 	for k, m := range d.inbox {
-		if m.To == in.ID {
+		if m.To == in.ID && !strings.HasPrefix(in.ID, "@") {
 			delete(d.inbox, k)
 		}
 	}

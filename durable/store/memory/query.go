@@ -53,5 +53,8 @@ func matches(in *store.Instance, q *store.Query) bool {
 		(q.CreatedFrom.IsZero() || !in.Created.Before(q.CreatedFrom)) &&
 		(q.CreatedTo.IsZero() || in.Created.Before(q.CreatedTo)) &&
 		(q.CompletedFrom.IsZero() || !in.Completed.Before(q.CompletedFrom)) &&
-		(q.CompletedTo.IsZero() || !in.Completed.IsZero() && in.Completed.Before(q.CompletedTo))
+		(q.CompletedTo.IsZero() || !in.Completed.IsZero() && in.Completed.Before(q.CompletedTo)) &&
+		(q.ModifiedFrom.IsZero() || !in.Updated.Before(q.ModifiedFrom)) &&
+		(q.ModifiedTo.IsZero() || in.Updated.Before(q.ModifiedTo)) &&
+		(!q.Stateful || in.State != nil)
 }

@@ -32,7 +32,7 @@ func (p *purger) prepare(c *sqlite.Conn) error {
 		query string
 	}{
 		{&p.note, `insert into purged(num, last) select num, last from instance where num = ?1`},
-		{&p.messages, `delete from inbox where dst = (select id from instance where num = ?1) returning k`},
+		{&p.messages, `delete from inbox where dst = (select id from instance where num = ?1 and not (id >= '@' and id < 'A')) returning k`},
 		{&p.row, `delete from instance where num = ?1`},
 		{&p.next, `select num, last from purged order by num limit 1`},
 		{&p.cut, `delete from history where k = ?1 returning prev`},

@@ -136,6 +136,15 @@ func build(q *store.Query) (text string, bind func(*sqlite.Stmt), err error) {
 	if !q.CompletedTo.IsZero() {
 		b.add(`completed < ?`, q.CompletedTo)
 	}
+	if !q.ModifiedFrom.IsZero() {
+		b.add(`updated >= ?`, q.ModifiedFrom)
+	}
+	if !q.ModifiedTo.IsZero() {
+		b.add(`updated < ?`, q.ModifiedTo)
+	}
+	if q.Stateful {
+		b.add(`state is not null`)
+	}
 	if len(q.Tags) > 0 {
 		// No wanted tag that the instance lacks.
 		b.addJSON(`not exists(select 1 from json_each(?) w where not exists(

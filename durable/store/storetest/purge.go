@@ -32,6 +32,18 @@ func testPurge(t *testing.T, e *env) {
 		}
 	}
 
+	t.Run("messages for an entity stay", func(t *testing.T) {
+		h := e.open(t)
+		first, second := small(1, "@e@k"), small(2, "@e@k")
+		h.commit(store.Batch{Instances: born(first), Inbox: []store.Message{
+			{Key: 1, To: "@e@k", Data: []byte("one")}, {Key: 2, To: "@e@k", Data: []byte("two")}}})
+		h.commit(store.Batch{Purged: []int64{1}})
+		diff(t, "runnable", []string{"@e@k"}, runnable(t, h))
+		h.commit(store.Batch{Instances: born(second), Consumed: []int64{1}})
+		h.commit(store.Batch{Purged: []int64{2}, Instances: born(small(3, "@e@k"))})
+		diff(t, "messages", []store.Message{{Key: 2, To: "@e@k", Data: []byte("two")}}, must(h.Inbox(t.Context(), "@e@k"))(t))
+	})
+
 	t.Run("everything goes, of others nothing", func(t *testing.T) {
 		h := e.open(t)
 		other := full(2, "two")

@@ -27,11 +27,11 @@ func testQuery(t *testing.T, e *env) {
 			{ID: "a%", Name: "odd", Status: history.Running},
 			{ID: "a_", Name: "odd", Status: history.Running},
 			{ID: "a\xff\xff", Name: "odd"},
-			{ID: "@approval@a1", Name: "approval"},
+			{ID: "@approval@a1", Name: "approval", State: history.Payload{}},
 			{ID: "@account@a1", Name: "account", Parent: "a1"},
 			{ID: "?", Name: "before"},
 		} {
-			in.Num, in.Created = int64(i+1), at(i)
+			in.Num, in.Created, in.Updated = int64(i+1), at(i), at(i+50)
 			if in.Status.Ended() {
 				in.Completed = at(100 + i)
 			}
@@ -65,6 +65,11 @@ func testQuery(t *testing.T, e *env) {
 			"from later":            {q{CreatedFrom: at(3), Prefix: "b"}, nil},
 			"to":                    {q{CreatedTo: at(1)}, []string{"a1"}},
 			"between":               {q{CreatedFrom: at(1), CreatedTo: at(3)}, []string{"a2", "b1"}},
+			"modified from":         {q{ModifiedFrom: at(52), Prefix: "b"}, []string{"b1"}},
+			"modified from later":   {q{ModifiedFrom: at(53), Prefix: "b"}, nil},
+			"modified to":           {q{ModifiedTo: at(51)}, []string{"a1"}},
+			"modified between":      {q{ModifiedFrom: at(51), ModifiedTo: at(53)}, []string{"a2", "b1"}},
+			"with a state":          {q{Entities: true, Stateful: true}, []string{"@approval@a1"}},
 			"tag":                   {q{Tags: map[string]string{"team": "x"}}, []string{"a1", "a2"}},
 			"two tags":              {q{Tags: map[string]string{"team": "x", "tier": ""}}, []string{"a2"}},
 			"odd tag":               {q{Tags: map[string]string{"o'd\"d.$": "<&>"}}, []string{"a1"}},
