@@ -333,7 +333,7 @@ func over(ctx context.Context, c *durable.Client, instance string) (bool, error)
 // the ones that are settled, and those whose run has ended.
 func Inbox(ctx context.Context, c *durable.Client, run string, waiting bool) ([]Approval, error) {
 	var list []Approval
-	for e, err := range c.Entities(ctx, ApprovalPrefix) {
+	for e, err := range c.Entities(ctx, durable.EntityQuery{Prefix: ApprovalPrefix, Data: true}) {
 		if err != nil {
 			return nil, err
 		}

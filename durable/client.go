@@ -105,12 +105,12 @@ func (c *Client) Resume(ctx context.Context, id, reason string) error {
 }
 
 // Signal sends an operation to an entity, by id and name; see [Op.Send].
-func (c *Client) Signal(ctx context.Context, entityID, op string, in any) error {
+func (c *Client) Signal(ctx context.Context, entityID, op string, in any, opts ...SignalOption) error {
 	p, err := encode(in)
 	if err != nil {
 		return fmt.Errorf("input of operation %s: %w", op, err)
 	}
-	return c.hub.Signal(ctx, entityID, op, p)
+	return c.hub.Signal(ctx, entityID, op, p, signalOptionsOf(opts).at)
 }
 
 // Get gives an instance's state, with its input and output.
@@ -173,13 +173,6 @@ func (c *Client) Query(ctx context.Context, q Query) iter.Seq2[*State, error] {
 // none.
 func (c *Client) Entity(ctx context.Context, id string) (*EntityState, error) {
 	return c.hub.Entity(ctx, id)
-}
-
-// Entities lists the entities whose id has the prefix, such as "@approval@".
-func (c *Client) Entities(ctx context.Context, prefix string) iter.Seq2[*EntityState, error] {
-	return pages(func(token string) ([]*EntityState, string, error) {
-		return c.hub.Entities(ctx, store.Query{Prefix: prefix, Token: token})
-	})
 }
 
 // pages makes one sequence of a paged answer.

@@ -49,7 +49,7 @@ func (n *Entity[S]) ID(key string) string { return "@" + n.def.name + "@" + key 
 func (n *Entity[S]) Get(ctx context.Context, c *Client, key string) (S, bool, error) {
 	var zero S
 	s, err := c.Entity(ctx, n.ID(key))
-	if IsNotFound(err) {
+	if IsNotFound(err) || err == nil && s.State == nil { // it may be locked all the same
 		return zero, false, nil
 	}
 	if err != nil {
@@ -105,49 +105,24 @@ func (o *Op[S, In, Out]) Call(ctx *Context, key string, in In) (Out, error) {
 
 // Start runs the operation beside what follows.
 func (o *Op[S, In, Out]) Start(ctx *Context, key string, in In) *Task[Out] {
-	x, id := ctx.x, o.entity.ID(key)
-	label := "operation " + o.name + " of " + id
-	c := ctx.newCompletion(label)
-	t := &Task[Out]{c, func(p history.Payload) (Out, error) { return decode[Out](p, "result of "+label) }}
-	if c.done {
-		return t
-	}
-	input, err := encode(in)
-	if err != nil {
-		c.complete(nil, fmt.Errorf("input of %s: %w", label, err))
-		return t
-	}
-	ev := x.emit(&history.Event{Kind: history.EntityOperationCalled, Name: o.name, Target: id, Request: x.guid(), Data: input,
-		Sender: x.instance})
-	c.source, c.target = fromEntity, ev.Request
-	x.requests[ev.Request] = c
-	return t
+	return StartEntity[Out](ctx, o.entity.ID(key), o.name, in)
 }
 
 // Signal sends the operation and does not wait: its result is dropped.
-func (o *Op[S, In, Out]) Signal(ctx *Context, key string, in In) error {
-	input, err := encode(in)
-	if err != nil {
-		return fmt.Errorf("input of operation %s: %w", o.name, err)
-	}
-	ctx.x.emit(&history.Event{Kind: history.EntityOperationSignaled, Name: o.name, Target: o.entity.ID(key), Request: ctx.x.guid(), Data: input})
-	return nil
+func (o *Op[S, In, Out]) Signal(ctx *Context, key string, in In, opts ...SignalOption) error {
+	return SignalEntity(ctx, o.entity.ID(key), o.name, in, opts...)
 }
 
 // Send signals the entity from a client. When it returns, the operation is on
 // disk and runs in its turn.
-func (o *Op[S, In, Out]) Send(ctx context.Context, c *Client, key string, in In) error {
-	return c.Signal(ctx, o.entity.ID(key), o.name, in)
+func (o *Op[S, In, Out]) Send(ctx context.Context, c *Client, key string, in In, opts ...SignalOption) error {
+	return c.Signal(ctx, o.entity.ID(key), o.name, in, opts...)
 }
 
-// SignalFrom sends the operation from within an operation of an entity.
-func (o *Op[S, In, Out]) SignalFrom(ctx *EntityContext, key string, in In) error {
-	input, err := encode(in)
-	if err != nil {
-		return fmt.Errorf("input of operation %s: %w", o.name, err)
-	}
-	ctx.sent = append(ctx.sent, &history.Event{Kind: history.EntityOperationSignaled, Name: o.name, Target: o.entity.ID(key), Data: input})
-	return nil
+// SignalFrom sends the operation from within an operation of an entity. It is sent
+// when that operation has succeeded, and not if it fails.
+func (o *Op[S, In, Out]) SignalFrom(ctx *EntityContext, key string, in In, opts ...SignalOption) error {
+	return ctx.Signal(o.entity.ID(key), o.name, in, opts...)
 }
 
 // StartFrom starts an instance from within an operation of an entity. An id that
@@ -189,7 +164,9 @@ func (ctx *EntityContext) Key() string {
 // Now is the time at which the operation was dispatched.
 func (ctx *EntityContext) Now() time.Time { return ctx.now }
 
-// Delete removes the entity's state when the operation has returned.
+// Delete removes the entity's state when the operation has succeeded. An entity
+// without a state, a lock and messages that wait for it is gone, with the payloads
+// that only it kept.
 func (ctx *EntityContext) Delete() { ctx.deleted = true }
 
 // run executes a batch for the engine. It does so on a goroutine of its own,

@@ -41,6 +41,7 @@ type executor struct {
 	custom      history.Payload
 	tasks       map[int32]func(*history.Event) // who takes the answer to an action
 	requests    map[string]*completion         // entity calls
+	section     *criticalSection               // the lock that it has or waits for
 	events      map[string]*eventQueue
 	arrivals    []*queued // external events that nobody took, oldest first
 	suspended   bool
@@ -153,8 +154,11 @@ func (x *executor) apply(ev *history.Event) {
 	case history.EntityOperationCompleted, history.EntityOperationFailed:
 		if c := x.requests[ev.Request]; c != nil {
 			delete(x.requests, ev.Request)
+			x.section.answered(ev.Request)
 			c.complete(ev.Data, taskError(c.label, ev))
 		}
+	case history.EntityLockGranted:
+		x.locked(ev)
 	case history.EventRaised:
 		x.raise(ev)
 	case history.ExecutionSuspended:

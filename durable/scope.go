@@ -173,6 +173,7 @@ const (
 	fromTimer           // action is its number
 	fromChild           // action is its number, target its id
 	fromEntity          // target is the request
+	fromLock            // the executor's critical section
 	fromEvent           // target is the event's name
 	fromRoutine         // inner is its scope
 )
@@ -196,6 +197,9 @@ func (c *completion) cancel(err error) {
 		x.emit(&history.Event{Kind: history.EventSent, Target: c.target, Name: CancelEvent, Data: reasonOf(err)})
 	case fromEntity:
 		delete(x.requests, c.target)
+		x.section.answered(c.target)
+	case fromLock:
+		x.releaseLock(x.section)
 	case fromEvent:
 		x.queue(c.target).leave(c)
 	case fromRoutine:

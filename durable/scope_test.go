@@ -298,6 +298,30 @@ var scenes = []struct {
 		want: "0; 1; 2; nothing; the scope was canceled: context canceled",
 	},
 	{
+		name: "a lock that is waited for no longer",
+		body: func(ctx *durable.Context) (log []string, _ error) {
+			holder := locker.Start(ctx, "a")
+			if err := ctx.Sleep(time.Minute); err != nil {
+				return nil, err
+			}
+			in, cancel := ctx.WithTimeout(time.Hour)
+			defer cancel()
+			unlock, err := durable.Lock(in, tally.ID("b"), tally.ID("a")) // it has neither: a comes first
+			defer unlock()
+			log = append(log, fmt.Sprint(errors.Is(err, context.DeadlineExceeded)))
+			if _, err := addTally.Call(ctx, "b", 1); err != nil {
+				return nil, err
+			}
+			if _, err := holder.Await(); err != nil {
+				return nil, err
+			}
+			unlock, err = durable.Lock(ctx, tally.ID("a"), tally.ID("b"))
+			defer unlock()
+			return append(log, "locked"), err
+		},
+		want: "true locked",
+	},
+	{
 		name: "select without a case",
 		body: func(ctx *durable.Context) ([]string, error) { durable.Select(ctx); return nil, nil },
 		want: " | durable.Select without a case would wait for ever",
@@ -309,6 +333,14 @@ var (
 	endless = durable.NewActivity("endless", func(ctx context.Context, _ int) (int, error) {
 		<-ctx.Done()
 		return 0, ctx.Err()
+	})
+	locker = durable.NewOrchestration("locker", func(ctx *durable.Context, key string) (int, error) {
+		unlock, err := durable.Lock(ctx, tally.ID(key))
+		defer unlock()
+		if err != nil {
+			return 0, err
+		}
+		return 0, ctx.Sleep(10 * time.Hour)
 	})
 	napper = durable.NewOrchestration("napper", func(ctx *durable.Context, d time.Duration) (int, error) { return 0, ctx.Sleep(d) })
 )
@@ -323,7 +355,7 @@ func TestScenes(t *testing.T) {
 	for _, s := range scenes {
 		t.Run(s.name, func(t *testing.T) {
 			scene := durable.NewOrchestration("scene", func(ctx *durable.Context, _ int) ([]string, error) { return s.body(ctx) })
-			defs := []durable.Definition{scene, double, endless, napper}
+			defs := []durable.Definition{scene, double, endless, napper, locker, tally}
 			play := func(ctx context.Context, c *durable.Client, pass func(time.Duration)) string {
 				if _, err := scene.Schedule(ctx, c, 0, durable.WithInstanceID("x")); err != nil {
 					return err.Error()

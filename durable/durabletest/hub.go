@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -79,8 +80,8 @@ func (h *hub) Resume(ctx context.Context, id string, reason history.Payload) err
 	return do(ctx, h, func(ctx context.Context, e *engine.Engine) error { return e.Resume(ctx, id, reason) })
 }
 
-func (h *hub) Signal(ctx context.Context, id, op string, input history.Payload) error {
-	return do(ctx, h, func(ctx context.Context, e *engine.Engine) error { return e.Signal(ctx, id, op, input) })
+func (h *hub) Signal(ctx context.Context, id, op string, input history.Payload, at time.Time) error {
+	return do(ctx, h, func(ctx context.Context, e *engine.Engine) error { return e.Signal(ctx, id, op, input, at) })
 }
 
 func (h *hub) Purge(ctx context.Context, ids []string, recurse bool) (int, error) {
@@ -109,12 +110,20 @@ func (h *hub) Entity(ctx context.Context, id string) (*engine.EntityState, error
 	})
 }
 
-func (h *hub) Entities(ctx context.Context, q store.Query) (states []*engine.EntityState, token string, err error) {
+func (h *hub) Entities(ctx context.Context, q engine.EntityQuery, data bool) (states []*engine.EntityState, token string, err error) {
 	err = do(ctx, h, func(ctx context.Context, e *engine.Engine) (err error) {
-		states, token, err = e.Entities(ctx, q)
+		states, token, err = e.Entities(ctx, q, data)
 		return err
 	})
 	return states, token, err
+}
+
+func (h *hub) CleanEntities(ctx context.Context, what engine.EntityCleaning, token string) (done engine.CleanedEntities, next string, err error) {
+	err = do(ctx, h, func(ctx context.Context, e *engine.Engine) (err error) {
+		done, next, err = e.CleanEntities(ctx, what, token)
+		return err
+	})
+	return done, next, err
 }
 
 func (h *hub) Executions(ctx context.Context, id string) ([]string, error) {

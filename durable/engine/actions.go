@@ -79,6 +79,8 @@ func (t *turn) act(a *history.Event, req *Turn) {
 		if id, ok := a.Cancels(); ok {
 			t.giveUp(id)
 		}
+	case history.EntityLockRequested, history.EntityUnlockSent:
+		t.lockAction(a)
 	case history.ExecutionCompleted:
 		t.record(a)
 		t.finish(a, req)
@@ -132,6 +134,7 @@ func (t *turn) finish(done *history.Event, req *Turn) {
 		t.cs.abort = append(t.cs.abort, c)
 	}
 	t.inline, t.cs.calls = nil, nil // what the last turn started never runs
+	t.freeLocks()
 	if in.exec != nil {
 		in.exec.Close()
 		in.exec = nil

@@ -3,7 +3,9 @@ package engine
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 
+	"github.com/agentrun-dev/agentrun/durable/history"
 	"github.com/agentrun-dev/agentrun/durable/store"
 )
 
@@ -69,7 +71,9 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 		if cs.purged != 0 {
 			l.purge(cs, n)
 		}
-		if cs.row != nil {
+		if cs.gone {
+			l.forget(cs)
+		} else if cs.row != nil {
 			if err := l.addTurn(cs); err != nil {
 				return nil, err
 			}
@@ -81,8 +85,10 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 			}
 		}
 		for _, m := range cs.hold {
-			m.stored, m.batch = true, n
-			b.Inbox = append(b.Inbox, store.Message{Key: m.key, To: m.to, Data: m.encode()})
+			if m.usedBatch != n {
+				m.stored, m.batch = true, n
+				b.Inbox = append(b.Inbox, store.Message{Key: m.key, To: m.to, Data: m.encode()})
+			}
 		}
 		for _, m := range cs.used {
 			if m.stored && !cs.in.purgedSince(m, n) {
@@ -106,6 +112,9 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 	}
 	for i := range l.rows {
 		r := &l.rows[i]
+		if r.row == nil { // gone
+			continue
+		}
 		if err := l.flush(r); err != nil {
 			return nil, err
 		}
@@ -134,6 +143,31 @@ func (l *commitLog) addTurn(cs *changeSet) error {
 		return l.archive(r, cs.ended)
 	}
 	return nil
+}
+
+// forget lets an entity go: from the store if it is there, else from the batch,
+// where its row and references come from earlier turns.
+func (l *commitLog) forget(cs *changeSet) {
+	in, b := cs.in, &l.batch
+	if i, ok := l.index[in]; ok {
+		l.rows[i].row = nil
+	}
+	if in.known {
+		b.Purged = append(b.Purged, cs.row.Num)
+		in.known = false
+		l.litter()
+	}
+	lost := map[history.Hash]bool{}
+	b.Refs = slices.DeleteFunc(b.Refs, func(r store.PayloadRef) bool {
+		if r.Num == cs.row.Num {
+			lost[r.Hash] = true
+		}
+		return r.Num == cs.row.Num
+	})
+	for _, r := range b.Refs {
+		delete(lost, r.Hash)
+	}
+	b.Payloads = slices.DeleteFunc(b.Payloads, func(p store.Payload) bool { return lost[p.Hash] })
 }
 
 // archive closes the rows of an execution; those that follow are the next one's.

@@ -117,16 +117,15 @@ func (e *Engine) control(ctx context.Context, id string, ev *history.Event) erro
 	return e.send(ctx, &message{to: id, ev: ev})
 }
 
-// Signal sends an operation to an entity; it runs after the call has returned.
-func (e *Engine) Signal(ctx context.Context, id, op string, input history.Payload) error {
-	if err := checkID(id); err != nil {
+// Signal sends an operation to an entity; it runs after the call has returned,
+// and not before the time at, if that is set.
+func (e *Engine) Signal(ctx context.Context, id, op string, input history.Payload, at time.Time) error {
+	id, err := EntityID(id)
+	if err != nil {
 		return err
 	}
-	if EntityName(id) == "" {
-		return fmt.Errorf("%w: %q is not an entity id, which looks like @name@key", ErrInvalid, id)
-	}
 	return e.send(ctx, &message{to: id, ev: &history.Event{
-		Kind: history.EntityOperationSignaled, ID: history.FromOutside, Time: e.now(), Name: op, Data: input, Target: id, Request: NewRequest(),
+		Kind: history.EntityOperationSignaled, ID: history.FromOutside, Time: e.now(), Name: op, Data: input, FireAt: at, Target: id, Request: NewRequest(),
 	}})
 }
 
@@ -268,37 +267,6 @@ func (e *Engine) Query(ctx context.Context, q store.Query, data bool) (states []
 		states = append(states, s)
 	}
 	return states, page.Token, nil
-}
-
-// Entity gives an entity's state; ErrNotFound if it has none.
-func (e *Engine) Entity(ctx context.Context, id string) (*EntityState, error) {
-	r, err := e.store.Instance(ctx, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (!isEntity(id) || r.State == nil && r.LockedBy == "") {
-		return nil, fmt.Errorf("%s: %w", id, ErrNotFound)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return entityState(r), nil
-}
-
-// Entities lists entities that have a state, by the prefix of their id and more.
-func (e *Engine) Entities(ctx context.Context, q store.Query) (states []*EntityState, token string, err error) {
-	q.Entities = true
-	page, err := e.store.Query(ctx, q)
-	if err != nil {
-		return nil, "", err
-	}
-	for _, r := range page.Instances {
-		if r.State != nil {
-			states = append(states, entityState(r))
-		}
-	}
-	return states, page.Token, nil
-}
-
-func entityState(r *store.Instance) *EntityState {
-	return &EntityState{ID: r.ID, Modified: r.Updated, State: r.State, LockedBy: r.LockedBy}
 }
 
 // Executions lists the executions of an instance, oldest first, the current one

@@ -17,6 +17,8 @@ import (
 type changeSet struct {
 	in  *instance // whose row and history it writes; nil: only the rest
 	row *store.Instance
+	// gone says that the instance is no longer there, and row what it was.
+	gone bool
 	// events are the turn's, as history rows hold them.
 	events []byte
 	// replaced is the execution that ended before events, which begin another one;
@@ -29,7 +31,7 @@ type changeSet struct {
 
 	out     []*message // sent to other instances
 	used    []*message // consumed, or dropped
-	hold    []*message // from outside, for an instance that cannot run here
+	hold    []*message // for the instance itself: what it cannot run here, or not yet
 	pieces  []Piece
 	keep    []history.Hash
 	effects []store.EffectWrite

@@ -28,14 +28,20 @@ type instance struct {
 	ahead  uint64         // of the last one that started a costly activity ahead of the disk
 
 	exec     Executor
-	tasks    map[int32]*call  // activities scheduled and not answered
-	timers   []timer          // created and not fired, earliest first
-	children map[int32]string // ids of children not ended, by the ID of their creation
-	requests map[string]bool  // entity calls not answered
-	parent   *history.Parent  // who waits for the end
-	lastID   int32            // highest action id so far
-	clock    time.Time        // of the last OrchestratorStarted
-	armed    time.Time        // what the engine's timers know
+	tasks    map[int32]*call     // activities scheduled and not answered
+	timers   []timer             // created and not fired, earliest first
+	children map[int32]string    // ids of children not ended, by the ID of their creation
+	requests map[string]bool     // entity calls not answered
+	parent   *history.Parent     // who waits for the end
+	lastID   int32               // highest action id so far
+	clock    time.Time           // of the last OrchestratorStarted
+	armed    time.Time           // what the engine's timers know
+	locks    map[string]*section // critical sections that it asked for and has not left
+
+	// An entity's; all these messages are kept, see visit.
+	held      *history.Event // the lock request that it granted; nil while it is not locked
+	waiting   []*message     // behind the lock, in order
+	scheduled []*message     // signals that are not due, earliest first
 
 	// What follows belongs to the committer.
 
@@ -126,7 +132,8 @@ func (in *instance) evict(committed uint64) (Executor, bool) {
 		return nil, false
 	}
 	defer in.mu.Unlock()
-	if in.busy || len(in.box) > 0 || in.wake || in.pos > committed || len(in.tasks) > 0 {
+	// What waits behind a lock stays in memory: it would be read again with each message.
+	if in.busy || len(in.box) > 0 || in.wake || in.pos > committed || len(in.tasks) > 0 || len(in.waiting) > 0 {
 		return nil, false
 	}
 	in.dead = true
@@ -230,8 +237,12 @@ func (in *instance) take() (msgs []*message, woken, more bool) {
 		return nil, false, false
 	}
 	woken, in.wake = in.wake, false
+	most := len(in.box)
+	if isEntity(in.id) {
+		most = min(most, maxBatch)
+	}
 	n, size := 0, 0
-	for n < len(in.box) && size < maxDrain {
+	for n < most && size < maxDrain {
 		size += in.box[n].size()
 		n++
 	}
@@ -257,6 +268,6 @@ func (in *instance) reset() {
 	in.tasks = map[int32]*call{}
 	in.children = map[int32]string{}
 	in.requests = map[string]bool{}
-	in.timers = nil
+	in.timers, in.locks = nil, nil
 	in.lastID = history.FromOutside
 }

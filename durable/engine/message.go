@@ -19,7 +19,7 @@ import (
 type message struct {
 	key  int64
 	to   string
-	exec string // the execution it is meant for; "": whichever is current
+	exec string // the execution it is meant for; "": whichever is current; of an entity: "", or kept
 	ev   *history.Event
 
 	ack    func(error)

@@ -134,6 +134,11 @@ func (l *commitLog) purge(cs *changeSet, batch uint64) {
 	l.batch.Purged = append(l.batch.Purged, cs.purged)
 	in := cs.in
 	in.known, in.first, in.lastRow, in.purged = false, 0, 0, batch
+	l.litter()
+}
+
+// litter notes that there is something to sweep.
+func (l *commitLog) litter() {
 	l.mu.Lock()
 	l.garbage = true
 	l.mu.Unlock()
@@ -168,9 +173,7 @@ func (l *commitLog) sweepNow() bool {
 
 // beginSweep looks for what an earlier engine has left.
 func (l *commitLog) beginSweep() {
-	l.mu.Lock()
-	l.garbage = true
-	l.mu.Unlock()
+	l.litter()
 	go l.drive(false)
 }
 

@@ -48,6 +48,11 @@ func (e *Engine) load(in *instance) (waiting []*message, err error) {
 	default:
 		in.exists, in.row, in.known = true, *row, true
 		in.first, in.lastRow, in.armed = row.First, row.Last, row.Due
+		if row.LockedBy != "" {
+			if in.held, err = history.DecodeEvent(row.CustomStatus); err != nil {
+				return nil, fmt.Errorf("the lock: %w", err)
+			}
+		}
 	}
 	if !isEntity(in.id) && in.exists && !row.Status.Ended() {
 		if err := e.derive(in); err != nil {
@@ -63,6 +68,10 @@ func (e *Engine) load(in *instance) (waiting []*message, err error) {
 		m, err := decodeMessage(s)
 		if err != nil {
 			return nil, err
+		}
+		if m.exec == kept {
+			in.restore(m)
+			continue
 		}
 		begins := in.begins(m)
 		if begins && m.ev.Kind == history.ExecutionStarted {
@@ -131,6 +140,12 @@ func (e *Engine) derive(in *instance) error {
 			in.requests[ev.Request] = true
 		case history.EntityOperationCompleted, history.EntityOperationFailed:
 			delete(in.requests, ev.Request)
+		case history.EntityLockRequested:
+			in.wants(ev)
+		case history.EntityLockGranted:
+			in.granted(ev)
+		case history.EntityUnlockSent:
+			in.leaves(ev)
 		}
 	}
 	slices.SortStableFunc(in.timers, func(a, b timer) int { return a.at.Compare(b.at) })

@@ -32,6 +32,24 @@ func (q *runQueue) put(in *instance) {
 	}
 }
 
+// yield queues an instance that has more to do behind others that wait for their
+// turn. If there are none it gives false, and the caller goes on.
+func (q *runQueue) yield(in *instance) bool {
+	in.mu.Lock()
+	more := len(in.box) > 0 || in.wake
+	in.mu.Unlock()
+	if !more {
+		return false
+	}
+	q.mu.Lock()
+	others := q.head < len(q.queue)
+	q.mu.Unlock()
+	if others {
+		q.put(in)
+	}
+	return others
+}
+
 func (q *runQueue) loop() {
 	defer q.wg.Done()
 	for {

@@ -47,7 +47,10 @@ func (e *Engine) own(in *instance) {
 			msgs = append(stored, msgs...)
 		}
 		if isEntity(in.id) {
-			e.entityTurn(in, msgs)
+			e.entityTurn(in, msgs, woken)
+			if e.turns.yield(in) {
+				return
+			}
 		} else {
 			e.orchestrationTurn(in, msgs, woken)
 		}
@@ -197,6 +200,10 @@ func (t *turn) receive(m *message) {
 			return
 		}
 		delete(in.requests, ev.Request)
+	case history.EntityLockGranted:
+		if !in.granted(ev) {
+			return // given up meanwhile: the entities know
+		}
 	case history.ExecutionTerminated:
 		t.terminated = ev
 	case history.ExecutionSuspended:

@@ -39,16 +39,20 @@ func (e *ears) Resume(_ context.Context, id string, reason history.Payload) erro
 	return e.hear("resume", id, reason)
 }
 
-func (e *ears) Signal(_ context.Context, id, op string, input history.Payload) error {
-	return e.hear(id, op, input)
+func (e *ears) Signal(_ context.Context, id, op string, input history.Payload, at time.Time) error {
+	return e.hear(id, op, input, at)
 }
 
 func (e *ears) Query(_ context.Context, q store.Query, data bool) ([]*engine.State, string, error) {
 	return nil, "next", e.hear(q, data)
 }
 
-func (e *ears) Entities(_ context.Context, q store.Query) ([]*engine.EntityState, string, error) {
-	return nil, "next", e.hear("entities", q)
+func (e *ears) Entities(_ context.Context, q engine.EntityQuery, data bool) ([]*engine.EntityState, string, error) {
+	return nil, "next", e.hear("entities", q, data)
+}
+
+func (e *ears) CleanEntities(_ context.Context, what engine.EntityCleaning, token string) (engine.CleanedEntities, string, error) {
+	return engine.CleanedEntities{Empty: 3, Locks: 4}, "next", e.hear("clean", what, token)
 }
 
 // TestArguments checks that the hub hears what the Remote was told: the whole of it, with absent
@@ -70,6 +74,7 @@ func TestArguments(t *testing.T) {
 	at := time.Date(2026, 8, 1, 2, 3, 4, 5, time.UTC)
 	query := store.Query{TopLevel: true, Prefix: "p", Names: []string{"a", "b"}, Statuses: []history.Status{history.Running, history.Failed},
 		CreatedFrom: at, CreatedTo: at.Add(time.Hour), Tags: map[string]string{"k": "v"}, Newest: true, Limit: 7, Token: "n3"}
+	entities := engine.EntityQuery{Prefix: "@p", ModifiedFrom: at, ModifiedTo: at.Add(time.Hour), Transient: true, Limit: 7, Token: "o3"}
 	none := history.Payload(nil)
 	for name, c := range map[string]struct {
 		call func() error
@@ -84,10 +89,19 @@ func TestArguments(t *testing.T) {
 		"terminate all":    {func() error { return r.Terminate(ctx, "i", nil, true) }, []any{"i", none, true}},
 		"suspend":          {func() error { return r.Suspend(ctx, "i", history.Payload("r")) }, []any{"suspend", "i", history.Payload("r")}},
 		"resume":           {func() error { return r.Resume(ctx, "i", history.Payload("r")) }, []any{"resume", "i", history.Payload("r")}},
-		"signal":           {func() error { return r.Signal(ctx, "@e@k", "op", history.Payload("d")) }, []any{"@e@k", "op", history.Payload("d")}},
+		"signal":           {func() error { return r.Signal(ctx, "@e@k", "op", history.Payload("d"), time.Time{}) }, []any{"@e@k", "op", history.Payload("d"), time.Time{}}},
+		"signal later":     {func() error { return r.Signal(ctx, "@e@k", "op", nil, at) }, []any{"@e@k", "op", none, at}},
 		"query":            {func() error { return third(r.Query(ctx, query, true)) }, []any{query, true}},
 		"query of all":     {func() error { return third(r.Query(ctx, store.Query{}, false)) }, []any{store.Query{Limit: 100}, false}},
-		"entities":         {func() error { return third(r.Entities(ctx, query)) }, []any{"entities", query}},
+		"entities":         {func() error { return third(r.Entities(ctx, entities, true)) }, []any{"entities", entities, true}},
+		"all entities":     {func() error { return third(r.Entities(ctx, engine.EntityQuery{}, false)) }, []any{"entities", engine.EntityQuery{Limit: 100}, false}},
+		"clean entities": {func() error {
+			done, next, err := r.CleanEntities(ctx, engine.EntityCleaning{Locks: true}, "o3")
+			if done != (engine.CleanedEntities{Empty: 3, Locks: 4}) {
+				t.Errorf("cleaned %+v", done)
+			}
+			return third(done, next, err)
+		}, []any{"clean", engine.EntityCleaning{Locks: true}, "o3"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := c.call(); err != nil {

@@ -133,12 +133,9 @@ func stateOf(m *protocol.OrchestrationState) (*engine.State, error) {
 	}, nil
 }
 
-func wrapEntity(s *engine.EntityState, state bool) *protocol.EntityMetadata {
-	m := &protocol.EntityMetadata{InstanceId: s.ID, LastModifiedTime: wrapTime(s.Modified), LockedBy: wrapText(s.LockedBy)}
-	if state {
-		m.SerializedState = wrapPayload(s.State)
-	}
-	return m
+func wrapEntity(s *engine.EntityState) *protocol.EntityMetadata {
+	return &protocol.EntityMetadata{InstanceId: s.ID, LastModifiedTime: wrapTime(s.Modified), LockedBy: wrapText(s.LockedBy),
+		SerializedState: wrapPayload(s.State)}
 }
 
 func entityOf(m *protocol.EntityMetadata) *engine.EntityState {
@@ -148,6 +145,29 @@ func entityOf(m *protocol.EntityMetadata) *engine.EntityState {
 		State:    payloadOf(m.GetSerializedState()),
 		LockedBy: m.GetLockedBy().GetValue(),
 	}
+}
+
+func wrapEntityQuery(q engine.EntityQuery, data bool) *protocol.EntityQuery {
+	return &protocol.EntityQuery{
+		InstanceIdStartsWith: wrapText(q.Prefix),
+		LastModifiedFrom:     wrapTime(q.ModifiedFrom),
+		LastModifiedTo:       wrapTime(q.ModifiedTo),
+		IncludeState:         data,
+		IncludeTransient:     q.Transient,
+		PageSize:             wrapperspb.Int32(int32(min(max(q.Limit, 0), maxPageItems))),
+		ContinuationToken:    wrapText(q.Token),
+	}
+}
+
+func entityQueryOf(m *protocol.EntityQuery) (q engine.EntityQuery, data bool) {
+	return engine.EntityQuery{
+		Prefix:       m.GetInstanceIdStartsWith().GetValue(),
+		ModifiedFrom: timeOf(m.GetLastModifiedFrom()),
+		ModifiedTo:   timeOf(m.GetLastModifiedTo()),
+		Transient:    m.GetIncludeTransient(),
+		Limit:        int(m.GetPageSize().GetValue()),
+		Token:        m.GetContinuationToken().GetValue(),
+	}, m.GetIncludeState()
 }
 
 func wrapQuery(q store.Query) *protocol.QueryRequest {

@@ -3,19 +3,14 @@ package taskhub
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
-	"github.com/agentrun-dev/agentrun/durable/store"
 	"github.com/agentrun-dev/agentrun/internal/protocol"
 )
 
-// SignalEntity sends an operation to an entity.
+// SignalEntity sends an operation to an entity, which gets it at its scheduled time, or at once.
 func (c *sidecar) SignalEntity(ctx context.Context, m *protocol.SignalEntityRequest) (*protocol.SignalEntityResponse, error) {
-	if err := onlyNow(m.GetScheduledTime()); err != nil {
-		return nil, err
-	}
-	err := c.s.hub.Signal(ctx, m.GetInstanceId(), m.GetName(), payloadOf(m.GetInput()))
+	err := c.s.hub.Signal(ctx, m.GetInstanceId(), m.GetName(), payloadOf(m.GetInput()), timeOf(m.GetScheduledTime()))
 	return &protocol.SignalEntityResponse{}, toStatus(err)
 }
 
@@ -28,26 +23,29 @@ func (c *sidecar) GetEntity(ctx context.Context, m *protocol.GetEntityRequest) (
 	if err != nil {
 		return nil, toStatus(err)
 	}
-	return &protocol.GetEntityResponse{Exists: true, Entity: wrapEntity(s, m.GetIncludeState())}, nil
+	if !m.GetIncludeState() {
+		s.State = nil
+	}
+	return &protocol.GetEntityResponse{Exists: true, Entity: wrapEntity(s)}, nil
 }
 
-// QueryEntities lists entities that have a state. Those modified outside the range asked for are
-// left out of the pages they are on, so a page may be short, or empty, and not be the last.
+// QueryEntities lists entities.
 func (c *sidecar) QueryEntities(ctx context.Context, m *protocol.QueryEntitiesRequest) (*protocol.QueryEntitiesResponse, error) {
-	in := m.GetQuery()
-	q := store.Query{
-		Prefix: in.GetInstanceIdStartsWith().GetValue(),
-		Limit:  int(in.GetPageSize().GetValue()),
-		Token:  in.GetContinuationToken().GetValue(),
-	}
-	entities, token, err := c.s.entities(ctx, q, in.GetIncludeState())
+	q, data := entityQueryOf(m.GetQuery())
+	entities, token, err := c.s.entities(ctx, q, data)
 	if err != nil {
 		return nil, toStatus(err)
 	}
-	from, to := timeOf(in.GetLastModifiedFrom()), timeOf(in.GetLastModifiedTo())
-	entities = slices.DeleteFunc(entities, func(e *protocol.EntityMetadata) bool {
-		at := timeOf(e.GetLastModifiedTime())
-		return at.Before(from) || !to.IsZero() && !at.Before(to)
-	})
 	return &protocol.QueryEntitiesResponse{Entities: entities, ContinuationToken: wrapText(token)}, nil
+}
+
+// CleanEntityStorage removes empty entities and frees orphaned locks, on one page of entities.
+func (c *sidecar) CleanEntityStorage(ctx context.Context, m *protocol.CleanEntityStorageRequest) (*protocol.CleanEntityStorageResponse, error) {
+	done, next, err := c.s.hub.CleanEntities(ctx, engine.EntityCleaning{Empty: m.GetRemoveEmptyEntities(), Locks: m.GetReleaseOrphanedLocks()},
+		m.GetContinuationToken().GetValue())
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	return &protocol.CleanEntityStorageResponse{
+		EmptyEntitiesRemoved: int32(done.Empty), OrphanedLocksReleased: int32(done.Locks), ContinuationToken: wrapText(next)}, nil
 }

@@ -29,8 +29,8 @@ type Hub interface {
 	Suspend(ctx context.Context, id string, reason history.Payload) error
 	// Resume ends a suspension.
 	Resume(ctx context.Context, id string, reason history.Payload) error
-	// Signal sends an operation to an entity.
-	Signal(ctx context.Context, id, op string, input history.Payload) error
+	// Signal sends an operation to an entity, which gets it at the given time, or at once.
+	Signal(ctx context.Context, id, op string, input history.Payload, at time.Time) error
 
 	// Purge deletes instances that have ended, and with recurse their descendants, and gives their
 	// number.
@@ -45,8 +45,10 @@ type Hub interface {
 	Query(ctx context.Context, q store.Query, data bool) (states []*engine.State, token string, err error)
 	// Entity gives an entity's state.
 	Entity(ctx context.Context, id string) (*engine.EntityState, error)
-	// Entities lists entities that have a state.
-	Entities(ctx context.Context, q store.Query) (states []*engine.EntityState, token string, err error)
+	// Entities lists entities, with data also their states.
+	Entities(ctx context.Context, q engine.EntityQuery, data bool) (states []*engine.EntityState, token string, err error)
+	// CleanEntities removes empty entities and frees orphaned locks, on one page of entities.
+	CleanEntities(ctx context.Context, what engine.EntityCleaning, token string) (done engine.CleanedEntities, next string, err error)
 	// Executions lists an instance's executions, oldest first.
 	Executions(ctx context.Context, id string) ([]string, error)
 	// History streams the history of one execution; "" is the current one.

@@ -33,19 +33,13 @@ func (l *local) Handshake(context.Context, *protocol.HandshakeRequest) (*protoco
 	}, nil
 }
 
-// Query lists instances or entities.
+// Query lists instances.
 func (l *local) Query(ctx context.Context, m *protocol.QueryRequest) (*protocol.QueryResponse, error) {
-	r := &protocol.QueryResponse{}
-	var err error
-	if m.GetEntities() {
-		r.Entities, r.Token, err = l.s.entities(ctx, queryOf(m), true)
-	} else {
-		r.Instances, r.Token, err = l.s.instances(ctx, queryOf(m), m.GetData())
-	}
+	states, token, err := l.s.instances(ctx, queryOf(m), m.GetData())
 	if err != nil {
 		return nil, toStatus(err)
 	}
-	return r, nil
+	return &protocol.QueryResponse{Instances: states, Token: token}, nil
 }
 
 // Executions lists the executions of an instance.

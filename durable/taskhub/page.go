@@ -31,11 +31,12 @@ func (s *Server) instances(ctx context.Context, q store.Query, data bool) ([]*pr
 }
 
 // entities gives a page of entities that fits in a message.
-func (s *Server) entities(ctx context.Context, q store.Query, state bool) ([]*protocol.EntityMetadata, string, error) {
-	return page(q, func(q store.Query) (list []*protocol.EntityMetadata, token string, err error) {
-		states, token, err := s.hub.Entities(ctx, q)
+func (s *Server) entities(ctx context.Context, q engine.EntityQuery, data bool) ([]*protocol.EntityMetadata, string, error) {
+	return page(store.Query{Limit: q.Limit, Token: q.Token}, func(part store.Query) (list []*protocol.EntityMetadata, token string, err error) {
+		q.Limit, q.Token = part.Limit, part.Token
+		states, token, err := s.hub.Entities(ctx, q, data)
 		for _, e := range states {
-			list = append(list, wrapEntity(e, state))
+			list = append(list, wrapEntity(e))
 		}
 		return list, token, err
 	})

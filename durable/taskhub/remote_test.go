@@ -101,9 +101,9 @@ func TestSameAnswers(t *testing.T) {
 	must(remote.Raise(ctx, "again", "end", history.Payload("!")))
 	must(remote.Terminate(ctx, "stopped", history.Payload("enough"), true))
 	must(remote.Suspend(ctx, "asleep", history.Payload("wait")))
-	must(remote.Signal(ctx, "@count@a", "add", history.Payload("3")))
-	must(remote.Signal(ctx, "@count@a", "add", history.Payload("4")))
-	must(remote.Signal(ctx, "@count@b", "add", nil))
+	must(remote.Signal(ctx, "@count@a", "add", history.Payload("3"), time.Time{}))
+	must(remote.Signal(ctx, "@count@a", "add", history.Payload("4"), time.Time{}))
+	must(remote.Signal(ctx, "@count@b", "add", nil, time.Time{}))
 	ended := []string{"plain", "empty", "big", "failed", "again", "stopped"}
 	for _, id := range ended {
 		if _, err := remote.Wait(ctx, id); err != nil {
@@ -135,8 +135,10 @@ func TestSameAnswers(t *testing.T) {
 		{"get an entity", func(h taskhub.Hub) answer { return of(h.Get(ctx, "@count@a", true)) }},
 		{"entity", func(h taskhub.Hub) answer { return of(h.Entity(ctx, "@count@a")) }},
 		{"entity of none", func(h taskhub.Hub) answer { return of(h.Entity(ctx, "@count@z")) }},
-		{"entities", func(h taskhub.Hub) answer { return list(h.Entities(ctx, store.Query{})) }},
-		{"entities by prefix", func(h taskhub.Hub) answer { return list(h.Entities(ctx, store.Query{Prefix: "@count@b"})) }},
+		{"entities", func(h taskhub.Hub) answer { return list(h.Entities(ctx, engine.EntityQuery{}, true)) }},
+		{"entities by prefix", func(h taskhub.Hub) answer {
+			return list(h.Entities(ctx, engine.EntityQuery{Prefix: "@count@b"}, false))
+		}},
 		{"payload", func(h taskhub.Hub) answer { return of(payload(h.Payload(ctx, history.HashOf(big)))) }},
 		{"payload of none", func(h taskhub.Hub) answer { return of(payload(h.Payload(ctx, history.HashOf([]byte("?"))))) }},
 		{"start twice", func(h taskhub.Hub) answer { return of(h.Start(ctx, engine.Start{ID: "plain", Name: "script"})) }},
@@ -148,7 +150,7 @@ func TestSameAnswers(t *testing.T) {
 		{"terminate none", func(h taskhub.Hub) answer { return only(h.Terminate(ctx, "nobody", nil, false)) }},
 		{"suspend none", func(h taskhub.Hub) answer { return only(h.Suspend(ctx, "nobody", nil)) }},
 		{"resume an entity", func(h taskhub.Hub) answer { return only(h.Resume(ctx, "@count@a", nil)) }},
-		{"signal what is no entity", func(h taskhub.Hub) answer { return only(h.Signal(ctx, "plain", "add", nil)) }},
+		{"signal what is no entity", func(h taskhub.Hub) answer { return only(h.Signal(ctx, "plain", "add", nil, time.Time{})) }},
 	}
 	for _, id := range append(ended, "absent", "asleep", "later") {
 		for _, data := range []bool{false, true} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -50,9 +51,10 @@ func (r *Remote) Resume(ctx context.Context, id string, reason history.Payload) 
 	return err
 }
 
-// Signal sends an operation to an entity.
-func (r *Remote) Signal(ctx context.Context, id, op string, input history.Payload) error {
-	_, err := unary(ctx, r, r.callWithin, r.hub.SignalEntity, &protocol.SignalEntityRequest{InstanceId: id, Name: op, Input: wrapPayload(input)})
+// Signal sends an operation to an entity, which gets it at the given time, or at once.
+func (r *Remote) Signal(ctx context.Context, id, op string, input history.Payload, at time.Time) error {
+	_, err := unary(ctx, r, r.callWithin, r.hub.SignalEntity, &protocol.SignalEntityRequest{
+		InstanceId: id, Name: op, Input: wrapPayload(input), ScheduledTime: wrapTime(at)})
 	return err
 }
 
@@ -130,18 +132,24 @@ func (r *Remote) Entity(ctx context.Context, id string) (*engine.EntityState, er
 	return entityOf(m.GetEntity()), nil
 }
 
-// Entities lists entities that have a state.
-func (r *Remote) Entities(ctx context.Context, q store.Query) (states []*engine.EntityState, token string, err error) {
-	req := wrapQuery(q)
-	req.Entities = true
-	m, err := unary(ctx, r, r.callWithin, r.local.Query, req)
+// Entities lists entities, with data also their states.
+func (r *Remote) Entities(ctx context.Context, q engine.EntityQuery, data bool) (states []*engine.EntityState, token string, err error) {
+	m, err := unary(ctx, r, r.callWithin, r.hub.QueryEntities, &protocol.QueryEntitiesRequest{Query: wrapEntityQuery(q, data)})
 	if err != nil {
 		return nil, "", err
 	}
 	for _, x := range m.GetEntities() {
 		states = append(states, entityOf(x))
 	}
-	return states, m.GetToken(), nil
+	return states, m.GetContinuationToken().GetValue(), nil
+}
+
+// CleanEntities removes empty entities and frees orphaned locks, on one page of entities.
+func (r *Remote) CleanEntities(ctx context.Context, what engine.EntityCleaning, token string) (done engine.CleanedEntities, next string, err error) {
+	m, err := unary(ctx, r, r.callWithin, r.hub.CleanEntityStorage, &protocol.CleanEntityStorageRequest{
+		ContinuationToken: wrapText(token), RemoveEmptyEntities: what.Empty, ReleaseOrphanedLocks: what.Locks})
+	done = engine.CleanedEntities{Empty: int(m.GetEmptyEntitiesRemoved()), Locks: int(m.GetOrphanedLocksReleased())}
+	return done, m.GetContinuationToken().GetValue(), err
 }
 
 // Executions lists the executions of an instance, oldest first, the current one last.

@@ -160,10 +160,9 @@ func (x *HandshakeResponse) GetSince() *timestamppb.Timestamp {
 	return nil
 }
 
-// QueryRequest is a store.Query. Empty filters select everything.
+// QueryRequest is a store.Query of instances; entities have a method of the public protocol. Empty filters select everything.
 type QueryRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Entities      bool                   `protobuf:"varint,1,opt,name=entities,proto3" json:"entities,omitempty"` // entities instead of orchestrations
 	TopLevel      bool                   `protobuf:"varint,2,opt,name=top_level,json=topLevel,proto3" json:"top_level,omitempty"`
 	Prefix        string                 `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"`
 	Names         []string               `protobuf:"bytes,4,rep,name=names,proto3" json:"names,omitempty"`
@@ -210,13 +209,6 @@ func (x *QueryRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
 func (*QueryRequest) Descriptor() ([]byte, []int) {
 	return file_agentrun_local_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *QueryRequest) GetEntities() bool {
-	if x != nil {
-		return x.Entities
-	}
-	return false
 }
 
 func (x *QueryRequest) GetTopLevel() bool {
@@ -320,7 +312,6 @@ func (x *QueryRequest) GetCompletedTo() *timestamppb.Timestamp {
 type QueryResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Instances     []*OrchestrationState  `protobuf:"bytes,1,rep,name=instances,proto3" json:"instances,omitempty"`
-	Entities      []*EntityMetadata      `protobuf:"bytes,2,rep,name=entities,proto3" json:"entities,omitempty"`
 	Token         string                 `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"` // "" at the end
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -359,13 +350,6 @@ func (*QueryResponse) Descriptor() ([]byte, []int) {
 func (x *QueryResponse) GetInstances() []*OrchestrationState {
 	if x != nil {
 		return x.Instances
-	}
-	return nil
-}
-
-func (x *QueryResponse) GetEntities() []*EntityMetadata {
-	if x != nil {
-		return x.Entities
 	}
 	return nil
 }
@@ -662,9 +646,8 @@ const file_agentrun_local_proto_rawDesc = "" +
 	"\x03pid\x18\x02 \x01(\x03R\x03pid\x12\x18\n" +
 	"\aprogram\x18\x03 \x01(\tR\aprogram\x12'\n" +
 	"\x0fprogram_version\x18\x04 \x01(\tR\x0eprogramVersion\x120\n" +
-	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x8b\x05\n" +
-	"\fQueryRequest\x12\x1a\n" +
-	"\bentities\x18\x01 \x01(\bR\bentities\x12\x1b\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xf5\x04\n" +
+	"\fQueryRequest\x12\x1b\n" +
 	"\ttop_level\x18\x02 \x01(\bR\btopLevel\x12\x16\n" +
 	"\x06prefix\x18\x03 \x01(\tR\x06prefix\x12\x14\n" +
 	"\x05names\x18\x04 \x03(\tR\x05names\x120\n" +
@@ -683,11 +666,10 @@ const file_agentrun_local_proto_rawDesc = "" +
 	"\fcompleted_to\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\vcompletedTo\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x85\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01J\x04\b\x01\x10\x02\"^\n" +
 	"\rQueryResponse\x121\n" +
-	"\tinstances\x18\x01 \x03(\v2\x13.OrchestrationStateR\tinstances\x12+\n" +
-	"\bentities\x18\x02 \x03(\v2\x0f.EntityMetadataR\bentities\x12\x14\n" +
-	"\x05token\x18\x03 \x01(\tR\x05token\"4\n" +
+	"\tinstances\x18\x01 \x03(\v2\x13.OrchestrationStateR\tinstances\x12\x14\n" +
+	"\x05token\x18\x03 \x01(\tR\x05tokenJ\x04\b\x02\x10\x03\"4\n" +
 	"\x11ExecutionsRequest\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\"9\n" +
@@ -739,7 +721,6 @@ var file_agentrun_local_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 	(OrchestrationStatus)(0),      // 12: OrchestrationStatus
 	(*OrchestrationState)(nil),    // 13: OrchestrationState
-	(*EntityMetadata)(nil),        // 14: EntityMetadata
 }
 var file_agentrun_local_proto_depIdxs = []int32{
 	11, // 0: agentrun.local.v1.HandshakeResponse.since:type_name -> google.protobuf.Timestamp
@@ -750,22 +731,21 @@ var file_agentrun_local_proto_depIdxs = []int32{
 	11, // 5: agentrun.local.v1.QueryRequest.completed_from:type_name -> google.protobuf.Timestamp
 	11, // 6: agentrun.local.v1.QueryRequest.completed_to:type_name -> google.protobuf.Timestamp
 	13, // 7: agentrun.local.v1.QueryResponse.instances:type_name -> OrchestrationState
-	14, // 8: agentrun.local.v1.QueryResponse.entities:type_name -> EntityMetadata
-	0,  // 9: agentrun.local.v1.Local.Handshake:input_type -> agentrun.local.v1.HandshakeRequest
-	2,  // 10: agentrun.local.v1.Local.Query:input_type -> agentrun.local.v1.QueryRequest
-	4,  // 11: agentrun.local.v1.Local.Executions:input_type -> agentrun.local.v1.ExecutionsRequest
-	6,  // 12: agentrun.local.v1.Local.History:input_type -> agentrun.local.v1.HistoryRequest
-	8,  // 13: agentrun.local.v1.Local.Payload:input_type -> agentrun.local.v1.PayloadRequest
-	1,  // 14: agentrun.local.v1.Local.Handshake:output_type -> agentrun.local.v1.HandshakeResponse
-	3,  // 15: agentrun.local.v1.Local.Query:output_type -> agentrun.local.v1.QueryResponse
-	5,  // 16: agentrun.local.v1.Local.Executions:output_type -> agentrun.local.v1.ExecutionsResponse
-	7,  // 17: agentrun.local.v1.Local.History:output_type -> agentrun.local.v1.HistoryRows
-	9,  // 18: agentrun.local.v1.Local.Payload:output_type -> agentrun.local.v1.PayloadPart
-	14, // [14:19] is the sub-list for method output_type
-	9,  // [9:14] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	0,  // 8: agentrun.local.v1.Local.Handshake:input_type -> agentrun.local.v1.HandshakeRequest
+	2,  // 9: agentrun.local.v1.Local.Query:input_type -> agentrun.local.v1.QueryRequest
+	4,  // 10: agentrun.local.v1.Local.Executions:input_type -> agentrun.local.v1.ExecutionsRequest
+	6,  // 11: agentrun.local.v1.Local.History:input_type -> agentrun.local.v1.HistoryRequest
+	8,  // 12: agentrun.local.v1.Local.Payload:input_type -> agentrun.local.v1.PayloadRequest
+	1,  // 13: agentrun.local.v1.Local.Handshake:output_type -> agentrun.local.v1.HandshakeResponse
+	3,  // 14: agentrun.local.v1.Local.Query:output_type -> agentrun.local.v1.QueryResponse
+	5,  // 15: agentrun.local.v1.Local.Executions:output_type -> agentrun.local.v1.ExecutionsResponse
+	7,  // 16: agentrun.local.v1.Local.History:output_type -> agentrun.local.v1.HistoryRows
+	9,  // 17: agentrun.local.v1.Local.Payload:output_type -> agentrun.local.v1.PayloadPart
+	13, // [13:18] is the sub-list for method output_type
+	8,  // [8:13] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_agentrun_local_proto_init() }

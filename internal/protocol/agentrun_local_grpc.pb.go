@@ -43,7 +43,7 @@ type LocalClient interface {
 	// Handshake tells the two programs apart. It is also how a client finds out whether the program
 	// at the other end still lives, so it is answered at once, whatever the hub is doing.
 	Handshake(ctx context.Context, in *HandshakeRequest, opts ...grpc.CallOption) (*HandshakeResponse, error)
-	// Query lists instances or entities with all the filters that a store has.
+	// Query lists instances with all the filters that a store has.
 	Query(ctx context.Context, in *QueryRequest, opts ...grpc.CallOption) (*QueryResponse, error)
 	// Executions lists the executions of an instance, oldest first.
 	Executions(ctx context.Context, in *ExecutionsRequest, opts ...grpc.CallOption) (*ExecutionsResponse, error)
@@ -136,7 +136,7 @@ type LocalServer interface {
 	// Handshake tells the two programs apart. It is also how a client finds out whether the program
 	// at the other end still lives, so it is answered at once, whatever the hub is doing.
 	Handshake(context.Context, *HandshakeRequest) (*HandshakeResponse, error)
-	// Query lists instances or entities with all the filters that a store has.
+	// Query lists instances with all the filters that a store has.
 	Query(context.Context, *QueryRequest) (*QueryResponse, error)
 	// Executions lists the executions of an instance, oldest first.
 	Executions(context.Context, *ExecutionsRequest) (*ExecutionsResponse, error)
