@@ -40,11 +40,12 @@ test: deps ## Run all tests with the race detector, and name what was skipped
 	$(GO) run ./internal/lint/testreport $(if $(filter 1,$(STRICT)),-strict) -missing "$$missing"
 
 .PHONY: lint
-lint: ## Check format, go vet, staticcheck and the rules of internal/lint
+lint: ## Check format, go vet, staticcheck, orchestrations and the rules of internal/lint
 	@echo 'gofmt'; unformatted="$$(find . -name '*.go' -not -path './node_modules/*' -print0 | xargs -0 gofmt -l)"; \
 	if [ -n "$$unformatted" ]; then echo "not formatted; run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	@echo 'go vet'; $(GO) vet ./... && $(GO) vet -tags crashpoints ./...
 	@echo 'staticcheck'; $(GO) tool staticcheck ./...
+	@echo 'orchestrations'; $(GO) build -o bin/durablevet ./cmd/durablevet && $(GO) vet -vettool=bin/durablevet ./...
 	@echo 'rules'; $(GO) test -count=1 ./internal/lint/...
 
 .PHONY: generate

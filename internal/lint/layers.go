@@ -24,6 +24,7 @@ type layer struct {
 // that none turns up.
 var layers = []layer{
 	{path: "cmd/agentrun", below: []string{"."}},
+	{path: "cmd/durablevet", below: []string{"durable/vet"}},
 	{path: ".", below: []string{"internal/cli"}},
 	{path: "internal/cli", below: []string{"internal/cli/...", "internal/bench", "dashboard", "evals", "durable/vet"}},
 	{path: "internal/cli/...", below: []string{"dashboard", "evals", "durable/vet"}},
@@ -83,5 +84,6 @@ var foreign = []struct {
 	{"github.com/spf13/cobra", []string{"internal/cli", "internal/cli/..."}},
 	{"zombiezen.com/go/sqlite", []string{"durable/store/...", "internal/bench"}},
 	{"modernc.org/sqlite", []string{"durable/store/..."}},
+	{"golang.org/x/tools", []string{"durable/vet", "internal/cli", "cmd/durablevet"}},
 	{"google.golang.org/grpc", []string{"internal/protocol", "durable/taskhub"}},
 }

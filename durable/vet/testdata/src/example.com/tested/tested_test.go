@@ -1,0 +1,14 @@
+package tested
+
+import (
+	"time"
+
+	"github.com/agentrun-dev/agentrun/durable"
+)
+
+func order(ctx *durable.Context) int { // want order:"breaks time"
+	_ = time.Now() // want `^time: order calls time.Now`
+	return Limit
+}
+
+func set() { Limit = 4 }
