@@ -31,7 +31,8 @@ func exitCodesTopic() *cobra.Command {
 		Long: `What the exit codes mean:
 
     0  the run is done, the evals passed, or the command did what it was asked to
-    1  the run failed, was cancelled or misses an expectation; an eval case failed
+    1  the run failed, was cancelled or misses an expectation; an eval case failed;
+       vet found something
     2  wrong usage: arguments, a wrong scenario, an id that does not exist, exists
        already or is settled already; or no eval case was run
     3  a replay diverged from its recording

@@ -42,6 +42,9 @@ type app struct {
 // Main runs the command line for a program and gives the exit code, one of those
 // that "agentrun help exit-codes" lists. args are without the program's name.
 func Main(p *scenario.Program, args []string) int {
+	if isVetTool(args) {
+		return vetTool()
+	}
 	a := &app{program: p, args: append([]string{}, args...), dir: os.Getenv(envProgram), command: commandName(), in: os.Stdin, out: os.Stdout, term: newTerminal(os.Stderr)}
 	// They are about this process, not about those that its tools start.
 	_, _ = os.Unsetenv(envProgram), os.Unsetenv(envCommand)
@@ -104,7 +107,7 @@ Models are asked for money with --live only; otherwise a scenario's script answe
 		panic("cli: " + err.Error()) // the flag is defined just above
 	}
 	root.AddCommand(a.runCommand(), a.resumeCommand(), a.runsCommand(), a.inboxCommand(), a.approveCommand(),
-		a.rejectCommand(), a.cancelCommand(), a.evalCommand(), a.benchCommand(), a.versionCommand(), exitCodesTopic())
+		a.rejectCommand(), a.cancelCommand(), a.evalCommand(), a.vetCommand(), a.benchCommand(), a.versionCommand(), exitCodesTopic())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(a.args...)
 	return root
