@@ -172,14 +172,20 @@ func (e *Engine) answered(ctx context.Context, done <-chan error) error {
 // Get gives the committed state of an instance, with data also its input,
 // output and failure; ErrNotFound if there is none.
 func (e *Engine) Get(ctx context.Context, id string, data bool) (*State, error) {
-	row, err := e.store.Instance(ctx, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && isEntity(id) {
-		return nil, fmt.Errorf("%s: %w", id, ErrNotFound)
-	}
+	r, err := e.row(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return e.state(ctx, row, data)
+	return e.state(ctx, r, data)
+}
+
+// row gives the committed row of an orchestration's instance.
+func (e *Engine) row(ctx context.Context, id string) (*store.Instance, error) {
+	r, err := e.store.Instance(ctx, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && isEntity(id) {
+		err = fmt.Errorf("%s: %w", id, ErrNotFound)
+	}
+	return r, err
 }
 
 func (e *Engine) state(ctx context.Context, r *store.Instance, data bool) (*State, error) {
@@ -235,9 +241,9 @@ func (e *Engine) Wait(ctx context.Context, id string) (*State, error) {
 	ended := e.waiters.add(id)
 	defer e.waiters.remove(id, ended)
 	for {
-		s, err := e.Get(ctx, id, true)
-		if err == nil && s.Status.Ended() {
-			return s, nil
+		r, err := e.row(ctx, id)
+		if err == nil && r.Status.Ended() {
+			return e.state(ctx, r, true)
 		}
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, err
@@ -284,10 +290,7 @@ func (e *Engine) Executions(ctx context.Context, id string) ([]string, error) {
 }
 
 func (e *Engine) executions(ctx context.Context, id string) (*store.Instance, []store.Execution, error) {
-	r, err := e.store.Instance(ctx, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && isEntity(id) {
-		err = fmt.Errorf("%s: %w", id, ErrNotFound)
-	}
+	r, err := e.row(ctx, id)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -59,9 +59,13 @@ func (e *Engine) load(in *instance) (waiting []*message, err error) {
 			return nil, err
 		}
 	}
-	stored, err := e.store.Inbox(ctx, in.id)
-	if err != nil {
-		return nil, err
+	var stored []store.Message
+	// Nothing can wait for an instance that is not there, unless an earlier engine
+	// left it: what this one stores is in a mailbox, or for one that exists.
+	if in.exists || e.recovered > 0 {
+		if stored, err = e.store.Inbox(ctx, in.id); err != nil {
+			return nil, err
+		}
 	}
 	var first []*message
 	for _, s := range stored {
