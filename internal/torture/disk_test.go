@@ -73,7 +73,7 @@ func TestTortureReceipt(t *testing.T) {
 					switch {
 					case afterFirst.Sick == 0 || killed != (afterFirst.Kills == 1):
 						t.Errorf("no receipt was without room:\n%v", afterFirst)
-					case ran != 3:
+					case ran > 3 || ran < 3 && !(killed && what == "lonely"): // killed before it began: unknown as well
 						t.Errorf("3 effects were done %d times", ran)
 					case killed != (left > 0) || killed && what == "receipt" != (r.figures.Settled > 0):
 						t.Errorf("%d outcomes are unknown, and %d were settled", r.figures.Unknown, r.figures.Settled)

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -87,7 +88,7 @@ func (r *round) live(f fate, final bool) {
 	r.life++
 	r.figures.Lives++
 	if f.patience == 0 {
-		f.patience = 90 * time.Second
+		f.patience = 60 * time.Second
 	}
 	p := plan{
 		Dir: r.dir, Seed: r.seed, Chance: r.random.Uint64(), Tasks: r.open(), Clients: 1 + r.random.IntN(16), Cached: f.cached, Patience: f.patience,
@@ -118,6 +119,9 @@ func (r *round) live(f fate, final bool) {
 		killed = true
 		_ = cmd.Process.Kill() // it may have ended
 	}
+	var hung atomic.Bool
+	watchdog := time.AfterFunc(f.patience+20*time.Second, func() { hung.Store(true); _ = cmd.Process.Kill() })
+	defer watchdog.Stop()
 	if _, err := in.Write(append(order, '\n')); err != nil {
 		t.Fatal(err)
 	}
@@ -154,6 +158,8 @@ func (r *round) live(f fate, final bool) {
 	err = cmd.Wait()
 	var exit *exec.ExitError
 	switch {
+	case hung.Load():
+		r.find("the worker hung after %q", last)
 	case err == nil && last == "closed":
 		r.figures.Closes++
 	case err == nil && last == "halted":
