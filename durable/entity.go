@@ -133,6 +133,11 @@ func (o *Orchestration[In, Out]) StartFrom(ctx *EntityContext, in In, opts ...Ca
 		return fmt.Errorf("input of orchestration %s: %w", o.def.name, err)
 	}
 	c := optionsOf(opts)
+	if c.instance != "" {
+		if err := engine.CheckInstanceID(c.instance); err != nil {
+			return fmt.Errorf("start %s: %w", o.def.name, NonRetriable(err))
+		}
+	}
 	ctx.sent = append(ctx.sent, &history.Event{
 		Kind: history.ExecutionStarted, Name: o.def.name, Version: c.version, Data: input, Tags: c.tags,
 		Instance: history.Instance{ID: c.instance},

@@ -152,9 +152,9 @@ func (x *executor) apply(ev *history.Event) {
 			take(ev)
 		}
 	case history.EntityOperationCompleted, history.EntityOperationFailed:
+		x.section.answered(ev.Request)
 		if c := x.requests[ev.Request]; c != nil {
 			delete(x.requests, ev.Request)
-			x.section.answered(ev.Request)
 			c.complete(ev.Data, taskError(c.label, ev))
 		}
 	case history.EntityLockGranted:

@@ -48,7 +48,7 @@ func Lock(ctx *Context, ids ...string) (unlock func(), err error) {
 	if err = c.await(); err == nil {
 		err = c.err
 	}
-	if err != nil {
+	if err != nil { // the scope was cancelled, which took the request back
 		return func() {}, fmt.Errorf("lock: %w", err)
 	}
 	return func() { x.releaseLock(s) }, nil
@@ -72,14 +72,16 @@ func lockSet(ids []string) ([]string, error) {
 
 // criticalSection is the lock that an orchestration has or waits for.
 type criticalSection struct {
-	id   string
-	set  []string
-	c    *completion // of the request
-	left bool
-	busy map[string]string // entities of the set with a call under way, by its request
+	id      string
+	set     []string
+	c       *completion // of the request
+	granted bool
+	left    bool
+	busy    map[string]string // entities of the set with a call under way, by its request
 }
 
-// requestLock asks for the entities and does not wait.
+// requestLock asks for the entities and does not wait: c completes when the
+// orchestration has them. Whoever no longer wants them calls releaseLock.
 func (x *executor) requestLock(c *completion, set []string) *criticalSection {
 	s := &criticalSection{set: set, c: c, busy: map[string]string{}}
 	c.source = fromLock
@@ -107,6 +109,7 @@ func (x *executor) releaseLock(s *criticalSection) {
 // locked takes note of a lock that was granted.
 func (x *executor) locked(ev *history.Event) {
 	if s := x.section; s != nil && s.id == ev.Request {
+		s.granted = true
 		s.c.complete(nil, nil)
 	}
 }
@@ -116,7 +119,7 @@ func (s *criticalSection) mayCall(id string) error {
 	switch {
 	case s == nil:
 		return nil
-	case !s.c.done:
+	case !s.granted:
 		return NonRetriable(errors.New("no entity can be called while the orchestration waits for a lock"))
 	case !slices.Contains(s.set, id):
 		return NonRetriable(fmt.Errorf("%s is not among the entities that the orchestration has locked; name it in Lock too, or unlock first", id))

@@ -180,6 +180,9 @@ func TestEntityIDs(t *testing.T) {
 	}
 	try := durable.NewEntity[int]("try")
 	signal := durable.Operation(try, "signal", func(ctx *durable.EntityContext, _ *int, what string) (int, error) {
+		if what == "start" {
+			return 0, boxedIn.StartFrom(ctx, "x", durable.WithInstanceID("@not@this"))
+		}
 		return 0, note.SignalFrom(ctx, bad[what], "x")
 	})
 	o := durable.NewOrchestration("ids", func(ctx *durable.Context, what string) ([]string, error) {
@@ -187,10 +190,11 @@ func TestEntityIDs(t *testing.T) {
 		_, call := note.Call(ctx, key, "x")
 		_, lock := durable.Lock(ctx, diary.ID("fine"), diary.ID(key))
 		_, entity := signal.Call(ctx, "t", what)
+		_, start := signal.Call(ctx, "t", "start")
 		_, plain := durable.CallEntity[int](ctx, "plain", "op", nil)
 		_, nameless := durable.CallEntity[int](ctx, "@@key", "op", nil)
 		var got []string
-		for _, err := range []error{call, note.Signal(ctx, key, "x"), lock, entity, plain, nameless, durable.SignalEntity(ctx, "plain", "op", nil)} {
+		for _, err := range []error{call, note.Signal(ctx, key, "x"), lock, entity, plain, nameless, durable.SignalEntity(ctx, "plain", "op", nil), start} {
 			if err == nil {
 				return nil, errors.New("nothing was wrong")
 			}
@@ -206,7 +210,10 @@ func TestEntityIDs(t *testing.T) {
 		}
 		for i, text := range got {
 			want := problem
-			if i >= 4 {
+			switch {
+			case i == 7:
+				want = "begins with @, which is for entities"
+			case i >= 4:
 				want = "is not an entity id, which looks like @name@key"
 			}
 			if !strings.Contains(text, want) {

@@ -55,7 +55,7 @@ func (t *turn) act(a *history.Event, req *Turn) {
 		parent := &history.Parent{Instance: history.Instance{ID: in.id, Execution: in.row.Execution},
 			Name: in.row.Name, Version: in.row.Version, Scheduled: a.ID}
 		in.children[a.ID] = a.Target
-		if err := checkInstanceID(a.Target); err != nil {
+		if err := CheckInstanceID(a.Target); err != nil {
 			t.reply(answer(parent, t.e.key.Add(1), t.now, history.Failed, nil,
 				&history.Failure{Type: "InvalidArgument", Message: err.Error(), NonRetriable: true}))
 			break

@@ -58,15 +58,16 @@ func (e *Engine) Start(ctx context.Context, s Start) (string, error) {
 	if fresh {
 		s.ID = newExecution()
 	}
-	if err := checkInstanceID(s.ID); err != nil {
+	if err := CheckInstanceID(s.ID); err != nil {
 		return "", err
 	}
 	ev := &history.Event{Kind: history.ExecutionStarted, ID: history.FromOutside, Time: e.now(), Name: s.Name, Version: s.Version, Data: s.Input, Tags: s.Tags, Trace: s.Trace}
 	return s.ID, e.send(ctx, &message{to: s.ID, ev: ev, fresh: fresh})
 }
 
-// checkInstanceID says what is wrong with the id of an orchestration's instance.
-func checkInstanceID(id string) error {
+// CheckInstanceID says what is wrong with the id of an orchestration's instance
+// (ErrInvalid); nil if nothing is.
+func CheckInstanceID(id string) error {
 	if isEntity(id) {
 		return fmt.Errorf("%w: the id %.20q begins with @, which is for entities", ErrInvalid, id)
 	}

@@ -10,8 +10,9 @@ import (
 	"github.com/agentrun-dev/agentrun/durable/store"
 )
 
-// maxBatch bounds the operations of one turn of an entity, so that one that is
-// called ten thousand times at once lets others have their turns in between.
+// maxBatch bounds the operations that one turn of an entity takes from its mailbox,
+// and those that it takes from behind a lock, so that one that is called ten
+// thousand times at once lets others have their turns in between.
 const maxBatch = 256
 
 // EntityName gives the name in an entity's id @name@key; "" if id is not one.

@@ -23,7 +23,7 @@ var ErrNotEnded = errors.New("the instance has not ended")
 // piece by piece after that, between commits.
 func (e *Engine) Purge(ctx context.Context, ids []string, recurse bool) (int, error) {
 	for _, id := range ids {
-		if err := checkInstanceID(id); err != nil {
+		if err := CheckInstanceID(id); err != nil {
 			return 0, err
 		}
 	}
