@@ -52,7 +52,7 @@ func (c *Client) Schedule(ctx context.Context, name string, in any, opts ...Call
 	}
 	o := optionsOf(opts)
 	trace, end := startCreateSpan(ctx, name, o.version)
-	id, err := c.hub.Start(ctx, engine.Start{ID: o.instance, Name: name, Version: o.version, Input: input, Tags: o.tags, Trace: trace})
+	id, err := c.hub.Start(ctx, engine.Start{ID: o.instance, Name: name, Version: o.version, Input: input, Tags: o.tags, Trace: trace, At: o.startAt, Reuse: o.reuse})
 	end(id, err)
 	if err != nil {
 		return "", fmt.Errorf("start %s: %w", name, err)

@@ -1,6 +1,10 @@
 package durable
 
-import "time"
+import (
+	"time"
+
+	"github.com/agentrun-dev/agentrun/durable/history"
+)
 
 // CallOption changes one call of an activity or orchestration.
 type CallOption func(*callOptions)
@@ -10,6 +14,8 @@ type callOptions struct {
 	instance string
 	version  string
 	tags     map[string]string
+	startAt  time.Time
+	reuse    []history.Status
 
 	dropEvents bool
 }
@@ -48,6 +54,22 @@ func WithTags(tags map[string]string) CallOption {
 
 // DropEvents makes ContinueAsNew forget the external events that nobody has taken.
 func DropEvents() CallOption { return func(o *callOptions) { o.dropEvents = true } }
+
+// WithStartAt lets an instance that a client starts wait until t: it is Pending
+// until then, costs nothing, and what is sent to it comes after its start. A time
+// that is past is now. It is for clients: a child that is to start later is called
+// after a timer, and one that is called with this option fails at once.
+func WithStartAt(t time.Time) CallOption { return func(o *callOptions) { o.startAt = t } }
+
+// WithReuse lets an instance that a client starts replace another one of its id
+// whose status is among these: everything of the other goes, and one that has not
+// ended is terminated first, all in one step. Without it, and for other statuses,
+// an id that is taken gives ErrExists. Statuses that have not ended are allowed
+// only together with history.Terminated. It is for clients: a child is refused
+// its id only while the other one lives.
+func WithReuse(statuses ...history.Status) CallOption {
+	return func(o *callOptions) { o.reuse = append(o.reuse, statuses...) }
+}
 
 // RetryPolicy says how often and when a failed call is tried again.
 type RetryPolicy struct {

@@ -88,6 +88,10 @@ func StartOrchestration[Out any](ctx *Context, name string, in any, opts ...Call
 		c.complete(nil, fmt.Errorf("input of %s: %w", label, err))
 		return t
 	}
+	if !o.startAt.IsZero() || len(o.reuse) > 0 {
+		c.complete(nil, fmt.Errorf("%w: %s: WithStartAt and WithReuse are for clients; before a child sleep, or purge with an activity", ErrInvalid, label))
+		return t
+	}
 	id, tags := o.instance, inherit(x.begun.Tags, o.tags)
 	x.attempts(c, fromChild, o.retry, func(int) *history.Event {
 		target := id // retries reuse a chosen id: a finished child is replaced

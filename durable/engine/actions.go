@@ -130,15 +130,7 @@ func (t *turn) finish(done *history.Event, req *Turn) {
 	if req == nil {
 		t.record(done)
 	}
-	for _, c := range in.tasks {
-		t.cs.abort = append(t.cs.abort, c)
-	}
-	t.inline, t.cs.calls = nil, nil // what the last turn started never runs
-	t.freeLocks()
-	if in.exec != nil {
-		in.exec.Close()
-		in.exec = nil
-	}
+	t.letGo()
 	if done.Status == history.ContinuedAsNew {
 		t.continueAsNew(done, req)
 		return
@@ -155,6 +147,20 @@ func (t *turn) finish(done *history.Event, req *Turn) {
 		t.terminateChildren()
 	}
 	in.tasks, in.timers, in.requests, in.children = nil, nil, nil, nil
+}
+
+// letGo stops what the execution has under way.
+func (t *turn) letGo() {
+	in := t.in
+	for _, c := range in.tasks {
+		t.cs.abort = append(t.cs.abort, c)
+	}
+	t.inline, t.cs.calls = nil, nil // what the last turn started never runs
+	t.freeLocks()
+	if in.exec != nil {
+		in.exec.Close()
+		in.exec = nil
+	}
 }
 
 // terminateChildren passes a recursive termination on.

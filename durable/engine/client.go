@@ -29,6 +29,12 @@ type Start struct {
 	Input   history.Payload
 	Tags    map[string]string
 	Trace   history.TraceContext
+	// At is when it starts; until then it is Pending. One that is past: now.
+	At time.Time
+	// Reuse are the statuses of an instance that this one may replace: everything
+	// of the other goes, and a live one is terminated first, in the same commit.
+	// Whoever replaces live ones has to replace terminated ones too.
+	Reuse []history.Status
 }
 
 // State is what a client sees of an instance.
@@ -41,6 +47,7 @@ type State struct {
 	Completed         time.Time
 	Tags              map[string]string
 	CustomStatus      history.Payload
+	StartAt           time.Time // of one that is Pending until then
 
 	// These need reads of their own; nil where they were not asked for.
 	Input, Output history.Payload
@@ -61,8 +68,14 @@ func (e *Engine) Start(ctx context.Context, s Start) (string, error) {
 	if err := CheckInstanceID(s.ID); err != nil {
 		return "", err
 	}
+	if err := checkReuse(s.Reuse); err != nil {
+		return "", err
+	}
 	ev := &history.Event{Kind: history.ExecutionStarted, ID: history.FromOutside, Time: e.now(), Name: s.Name, Version: s.Version, Data: s.Input, Tags: s.Tags, Trace: s.Trace}
-	return s.ID, e.send(ctx, &message{to: s.ID, ev: ev, fresh: fresh})
+	if at := s.At.UTC().Round(0); at.After(ev.Time) {
+		ev.FireAt = at
+	}
+	return s.ID, e.send(ctx, &message{to: s.ID, ev: ev, fresh: fresh, reuse: s.Reuse})
 }
 
 // CheckInstanceID says what is wrong with the id of an orchestration's instance
@@ -194,10 +207,17 @@ func (e *Engine) state(ctx context.Context, r *store.Instance, data bool) (*Stat
 		ID: r.ID, Name: r.Name, Version: r.Version, Execution: r.Execution, Parent: r.Parent, Status: r.Status,
 		Created: r.Created, Updated: r.Updated, Completed: r.Completed, Tags: r.Tags, CustomStatus: r.CustomStatus,
 	}
-	if !data || r.First == 0 {
-		return s, nil
+	if r.Status == history.Pending {
+		s.StartAt = r.Due
 	}
-	err := e.scan(ctx, r.First, func(ev *history.Event) {
+	var err error
+	if data && r.First == 0 && r.Status == history.Pending {
+		s.Input, err = e.heldInput(ctx, r)
+	}
+	if !data || r.First == 0 {
+		return s, err
+	}
+	err = e.scan(ctx, r.First, func(ev *history.Event) {
 		if ev.Kind == history.ExecutionStarted {
 			s.Input = ev.Data
 		}

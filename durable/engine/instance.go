@@ -38,6 +38,9 @@ type instance struct {
 	armed    time.Time           // what the engine's timers know
 	locks    map[string]*section // critical sections that it asked for and has not left
 
+	startAt time.Time  // when it starts, if it is Pending until then
+	early   []*message // for its start, and what came since
+
 	// An entity's; all these messages are kept, see visit.
 	held      *history.Event // the lock request that it granted; nil while it is not locked
 	waiting   []*message     // behind the lock, in order
@@ -268,6 +271,6 @@ func (in *instance) reset() {
 	in.tasks = map[int32]*call{}
 	in.children = map[int32]string{}
 	in.requests = map[string]bool{}
-	in.timers, in.locks = nil, nil
+	in.timers, in.locks, in.early, in.startAt = nil, nil, nil, time.Time{}
 	in.lastID = history.FromOutside
 }

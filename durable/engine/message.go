@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -22,6 +23,8 @@ type message struct {
 	exec string // the execution it is meant for; "": whichever is current; of an entity: "", or kept
 	ev   *history.Event
 
+	held   bool             // waits, in the inbox, for the start of the instance it is for (schedule.go)
+	reuse  []history.Status // of a start: what it may replace
 	ack    func(error)
 	do     func(*turn) error // instead of receiving ev: what a client asks of the instance itself
 	fresh  bool              // to is an id that cannot exist yet
@@ -37,11 +40,18 @@ type message struct {
 // size estimates the memory that a message holds, in bytes.
 func (m *message) size() int { return len(m.ev.Data) + len(m.ev.Name) + 128 }
 
+// heldMark stands before the execution of a message that is held.
+const heldMark = "+"
+
 // encode writes what the inbox keeps.
 func (m *message) encode() []byte {
 	b := make([]byte, 0, len(m.ev.Data)+len(m.exec)+96)
-	b = binary.AppendUvarint(b, uint64(len(m.exec)))
-	b = append(b, m.exec...)
+	exec := m.exec
+	if m.held {
+		exec = heldMark + exec
+	}
+	b = binary.AppendUvarint(b, uint64(len(exec)))
+	b = append(b, exec...)
 	return history.AppendEvent(b, m.ev)
 }
 
@@ -55,7 +65,8 @@ func decodeMessage(s store.Message) (*message, error) {
 	if err != nil {
 		return nil, fmt.Errorf("message %d for %s: %w", s.Key, s.To, err)
 	}
-	return &message{key: s.Key, to: s.To, exec: string(rest[:n]), ev: ev, stored: true}, nil
+	exec, held := strings.CutPrefix(string(rest[:n]), heldMark)
+	return &message{key: s.Key, to: s.To, exec: exec, held: held, ev: ev, stored: true}, nil
 }
 
 // answer makes the message that tells a parent how its child ended.

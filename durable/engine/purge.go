@@ -111,7 +111,7 @@ func (t *turn) forget() {
 	t.e.payloads.unpin(t.cs.pieces)
 	t.cs.pieces, t.cs.hold, t.new, t.terminated, t.changed = nil, nil, nil, nil, false
 	in.exists, in.row, in.parent = false, store.Instance{}, nil
-	in.tasks, in.timers, in.requests, in.children = nil, nil, nil, nil
+	in.reset()
 	t.born = true
 }
 

@@ -59,6 +59,9 @@ func (e *Engine) load(in *instance) (waiting []*message, err error) {
 			return nil, err
 		}
 	}
+	if in.row.Status == history.Pending && in.row.Events == 0 {
+		in.startAt = in.row.Due
+	}
 	var stored []store.Message
 	// Nothing can wait for an instance that is not there, unless an earlier engine
 	// left it: what this one stores is in a mailbox, or for one that exists.
@@ -82,7 +85,7 @@ func (e *Engine) load(in *instance) (waiting []*message, err error) {
 			in.parent = m.ev.Parent
 		}
 		switch {
-		case s.Key > e.recovered: // of this engine: in a mailbox already, or for another program
+		case s.Key > e.recovered && !m.held: // of this engine: in a mailbox already, or for another program
 		case begins:
 			first = append(first, m)
 		default:

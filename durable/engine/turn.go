@@ -82,6 +82,9 @@ func (e *Engine) orchestrationTurn(in *instance, msgs []*message, woken bool) {
 		now = in.clock // the orchestration's time never runs backwards
 	}
 	t.now = now
+	if in.waits() && !in.startAt.After(now) {
+		t.release()
+	}
 	msgs = t.withTimers(msgs)
 	for _, m := range msgs {
 		t.receive(m)
@@ -166,6 +169,13 @@ func (t *turn) receive(m *message) {
 		t.lost(m)
 		return
 	}
+	if in.waits() {
+		if ev.Kind != history.ExecutionTerminated {
+			t.wait(m)
+			return
+		}
+		t.release()
+	}
 	if t.e.orchestrations[in.row.Name] == nil && ev.Kind != history.ExecutionTerminated {
 		t.holdBack(m)
 		return
@@ -240,7 +250,13 @@ func (t *turn) holdBack(m *message) {
 // start begins an execution, or refuses.
 func (t *turn) start(m *message) {
 	in, ev := t.in, m.ev
+	if in.exists && slices.Contains(m.reuse, in.row.Status) {
+		t.giveWay()
+	}
 	switch {
+	case in.exists && in.waits() && m.held:
+		t.wait(m)
+		return
 	case in.exists && ev.Instance.Execution != "" && ev.Instance.Execution == in.row.Execution:
 		// The row is made already: by continue-as-new, or when the start had to wait.
 		if in.row.Events > 0 || in.row.Status.Ended() || t.terminated != nil {
@@ -271,6 +287,11 @@ func (t *turn) start(m *message) {
 	}
 	t.cs.answer(m, nil)
 	t.changed = true
+	if ev.FireAt.After(t.now) && !m.held {
+		in.row.Status, in.startAt = history.Pending, ev.FireAt
+		t.wait(m)
+		return
+	}
 	if t.e.orchestrations[in.row.Name] == nil {
 		in.row.Status = history.Pending
 		t.holdBack(m)
@@ -390,7 +411,7 @@ func (t *turn) submit() {
 		r := &in.row
 		r.Pending = len(in.tasks)
 		if !r.Status.Ended() {
-			r.Due = time.Time{}
+			r.Due = in.startAt
 			if len(in.timers) > 0 {
 				r.Due = in.timers[0].at
 			}

@@ -39,7 +39,7 @@ type Store interface {
 	// Recover gives what an engine needs to know when it opens.
 	Recover(ctx context.Context) (Recovery, error)
 	// Runnable lists the ids of instances that have activities pending or
-	// messages waiting, in order of creation; after them, those with messages
+	// messages waiting, but for those that are Pending and have a Due, in order of creation; after them, those with messages
 	// that do not exist yet, in order of their oldest message.
 	Runnable(ctx context.Context) iter.Seq2[string, error]
 	// Due gives up to limit instances that have a timer set, those due first

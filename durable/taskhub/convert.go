@@ -106,7 +106,9 @@ func wrapState(s *engine.State) (*protocol.OrchestrationState, error) {
 		ExecutionId:          wrapText(s.Execution),
 		CompletedTimestamp:   wrapTime(s.Completed),
 		ParentInstanceId:     wrapText(s.Parent),
-		Tags:                 s.Tags,
+
+		ScheduledStartTimestamp: wrapTime(s.StartAt),
+		Tags:                    s.Tags,
 	}, nil
 }
 
@@ -130,6 +132,7 @@ func stateOf(m *protocol.OrchestrationState) (*engine.State, error) {
 		Input:        payloadOf(m.GetInput()),
 		Output:       payloadOf(m.GetOutput()),
 		Failure:      failure,
+		StartAt:      timeOf(m.GetScheduledStartTimestamp()),
 	}, nil
 }
 

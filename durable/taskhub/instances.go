@@ -32,9 +32,6 @@ func (c *sidecar) Hello(context.Context, *emptypb.Empty) (*emptypb.Empty, error)
 // StartInstance starts an instance. The execution id is the server's to make, and the request's own
 // time is only informative.
 func (c *sidecar) StartInstance(ctx context.Context, m *protocol.CreateInstanceRequest) (*protocol.CreateInstanceResponse, error) {
-	if err := onlyNow(m.GetScheduledStartTimestamp()); err != nil {
-		return nil, err
-	}
 	id, err := c.s.hub.Start(ctx, engine.Start{
 		ID:      m.GetInstanceId(),
 		Name:    m.GetName(),
@@ -42,6 +39,8 @@ func (c *sidecar) StartInstance(ctx context.Context, m *protocol.CreateInstanceR
 		Input:   payloadOf(m.GetInput()),
 		Tags:    m.GetTags(),
 		Trace:   traceOf(m.GetParentTraceContext()),
+		At:      timeOf(m.GetScheduledStartTimestamp()),
+		Reuse:   statusesOf(m.GetOrchestrationIdReusePolicy().GetReplaceableStatus()),
 	})
 	if err != nil {
 		return nil, toStatus(err)

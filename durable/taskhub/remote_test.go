@@ -92,6 +92,17 @@ func TestSameAnswers(t *testing.T) {
 	start(engine.Start{ID: "asleep", Name: "script"})
 	start(engine.Start{ID: "later", Name: "a definition that nobody here has"})
 	start(engine.Start{Name: "script"})
+	start(engine.Start{ID: "planned", Name: "script", Input: history.Payload("in"), At: time.Now().Add(time.Hour)})
+	for range 2 {
+		start(engine.Start{ID: "replaced", Name: "script", Reuse: []history.Status{history.Running, history.Terminated}})
+	}
+	for _, id := range []string{"purged-1", "purged-2"} {
+		start(engine.Start{ID: id, Name: "script"})
+		must(remote.Terminate(ctx, id, nil, false))
+	}
+	if n, err := remote.Purge(ctx, []string{"purged-1", "planned", "purged-2"}, true); n != 2 || err != nil {
+		t.Errorf("Purge gave %d, %v", n, err)
+	}
 	must(remote.Raise(ctx, "plain", "note", history.Payload("half-way")))
 	must(remote.Raise(ctx, "plain", "end", history.Payload("+out")))
 	must(remote.Raise(ctx, "empty", "end", history.Payload{}))
@@ -145,6 +156,15 @@ func TestSameAnswers(t *testing.T) {
 		{"start an entity", func(h taskhub.Hub) answer { return of(h.Start(ctx, engine.Start{ID: "@a@b", Name: "script"})) }},
 		{"start without a name", func(h taskhub.Hub) answer { return of(h.Start(ctx, engine.Start{ID: "a"})) }},
 		{"start with a long id", func(h taskhub.Hub) answer { return of(h.Start(ctx, engine.Start{ID: tooLong, Name: "script"})) }},
+		{"purge what lives and none", func(h taskhub.Hub) answer { return of(h.Purge(ctx, []string{"asleep", "nobody"}, true)) }},
+		{"purge an entity", func(h taskhub.Hub) answer { return of(h.Purge(ctx, []string{"@count@a"}, false)) }},
+		{"purge nothing", func(h taskhub.Hub) answer { return of(h.Purge(ctx, nil, false)) }},
+		{"start in place of what lives", func(h taskhub.Hub) answer {
+			return of(h.Start(ctx, engine.Start{ID: "asleep", Name: "script", Reuse: []history.Status{history.Suspended}}))
+		}},
+		{"start in place of another status", func(h taskhub.Hub) answer {
+			return of(h.Start(ctx, engine.Start{ID: "plain", Name: "script", Reuse: []history.Status{history.Failed}}))
+		}},
 		{"raise to none", func(h taskhub.Hub) answer { return only(h.Raise(ctx, "nobody", "x", nil)) }},
 		{"raise to an ended one", func(h taskhub.Hub) answer { return only(h.Raise(ctx, "plain", "x", nil)) }},
 		{"terminate none", func(h taskhub.Hub) answer { return only(h.Terminate(ctx, "nobody", nil, false)) }},
@@ -152,7 +172,7 @@ func TestSameAnswers(t *testing.T) {
 		{"resume an entity", func(h taskhub.Hub) answer { return only(h.Resume(ctx, "@count@a", nil)) }},
 		{"signal what is no entity", func(h taskhub.Hub) answer { return only(h.Signal(ctx, "plain", "add", nil, time.Time{})) }},
 	}
-	for _, id := range append(ended, "absent", "asleep", "later") {
+	for _, id := range append(ended, "absent", "asleep", "later", "planned", "replaced", "purged-1") {
 		for _, data := range []bool{false, true} {
 			questions = append(questions, question{fmt.Sprintf("get %s, data %v", id, data),
 				func(h taskhub.Hub) answer { return of(h.Get(ctx, id, data)) }})
@@ -172,6 +192,7 @@ func TestSameAnswers(t *testing.T) {
 		{Statuses: []history.Status{history.Failed, history.Terminated}}, {Tags: map[string]string{"team": "red"}},
 		{Tags: map[string]string{"team": "blue"}},
 		{CreatedFrom: plain.Created.Add(1), CreatedTo: failed.Created},
+		{CompletedFrom: plain.Completed, CompletedTo: failed.Completed.Add(1)}, {Parent: "plain"}, {Parent: "nobody"},
 		{Token: "nonsense"},
 	} {
 		questions = append(questions, question{fmt.Sprintf("query %d", i), func(h taskhub.Hub) answer {

@@ -16,14 +16,23 @@ import (
 
 // Start schedules a new instance and gives its id.
 func (r *Remote) Start(ctx context.Context, s engine.Start) (string, error) {
-	m, err := unary(ctx, r, r.callWithin, r.hub.StartInstance, &protocol.CreateInstanceRequest{
+	req := &protocol.CreateInstanceRequest{
 		InstanceId:         s.ID,
 		Name:               s.Name,
 		Version:            wrapText(s.Version),
 		Input:              wrapPayload(s.Input),
 		Tags:               s.Tags,
 		ParentTraceContext: wrapTrace(s.Trace),
-	})
+
+		ScheduledStartTimestamp: wrapTime(s.At),
+	}
+	if len(s.Reuse) > 0 {
+		req.OrchestrationIdReusePolicy = &protocol.OrchestrationIdReusePolicy{}
+		for _, status := range s.Reuse {
+			req.OrchestrationIdReusePolicy.ReplaceableStatus = append(req.OrchestrationIdReusePolicy.ReplaceableStatus, protocol.OrchestrationStatus(status))
+		}
+	}
+	m, err := unary(ctx, r, r.callWithin, r.hub.StartInstance, req)
 	return m.GetInstanceId(), err
 }
 

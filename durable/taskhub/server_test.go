@@ -247,7 +247,8 @@ func TestProtocol(t *testing.T) {
 	})
 	t.Run("refusals", func(t *testing.T) {
 		later := timestamppb.New(time.Now().Add(time.Hour))
-		_, start := sdk.StartInstance(ctx, &protocol.CreateInstanceRequest{Name: "script", ScheduledStartTimestamp: later})
+		_, start := sdk.StartInstance(ctx, &protocol.CreateInstanceRequest{Name: "script", OrchestrationIdReusePolicy: &protocol.OrchestrationIdReusePolicy{
+			ReplaceableStatus: []protocol.OrchestrationStatus{protocol.OrchestrationStatus_ORCHESTRATION_STATUS_RUNNING}}})
 		_, signal := sdk.SignalEntity(ctx, &protocol.SignalEntityRequest{InstanceId: "@count@a", Name: "add", ScheduledTime: later})
 		_, purge := sdk.PurgeInstances(ctx, &protocol.PurgeInstancesRequest{})
 		_, token := sdk.QueryInstances(ctx, &protocol.QueryInstancesRequest{Query: &protocol.InstanceQuery{ContinuationToken: wrapperspb.String("?")}})
@@ -256,11 +257,14 @@ func TestProtocol(t *testing.T) {
 		for i, c := range []struct {
 			err  error
 			code codes.Code
-		}{{start, codes.Unimplemented}, {signal, codes.OK}, {purge, codes.InvalidArgument},
+		}{{start, codes.InvalidArgument}, {signal, codes.OK}, {purge, codes.InvalidArgument},
 			{token, codes.InvalidArgument}, {size, codes.InvalidArgument}, {long, codes.InvalidArgument}} {
 			if status.Code(c.err) != c.code {
 				t.Errorf("%d: %v, want %v", i, c.err, c.code)
 			}
+		}
+		if got, want := status.Convert(start).Message(), "Invalid reusable statuses: cannot exclude 'Terminated' while also allowing reuse of running instances"; got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 		if !strings.Contains(status.Convert(long).Message(), "length") {
 			t.Errorf("%v does not say that it is the length", long)

@@ -70,7 +70,9 @@ func (d *data) runnable() (ids []string) {
 	for _, k := range slices.Sorted(maps.Keys(d.inbox)) {
 		to := d.inbox[k].To
 		if num, exists := d.nums[to]; exists {
-			nums[num] = true
+			if in := d.instances[num]; in.Status != history.Pending || in.Due.IsZero() {
+				nums[num] = true
+			}
 		} else if !slices.Contains(unborn, to) {
 			unborn = append(unborn, to)
 		}

@@ -25,12 +25,13 @@ func (s *Store) Recover(ctx context.Context) (store.Recovery, error) {
 }
 
 // runnable sorts instances that exist by number, then others by their oldest
-// message.
+// message. Status 6 is history.Pending.
 const runnable = `
 select id, 0 as unborn, num as place from instance where runnable = 1
 union
 select dst, i.num is null, ifnull(i.num, d.k)
 	from (select dst, min(k) as k from inbox group by dst) d left join instance i on i.id = d.dst
+	where i.num is null or i.due is null or i.status <> 6
 order by unborn, place`
 
 // Runnable lists instances with activities pending or messages waiting. The list

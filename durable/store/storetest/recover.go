@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/agentrun-dev/agentrun/durable/history"
 	"github.com/agentrun-dev/agentrun/durable/store"
 )
 
@@ -54,6 +55,19 @@ func testRecover(t *testing.T, e *env) {
 		diff(t, "after opening again", []string{"z", "y", "unborn1", "unborn2"}, runnable(t, h))
 		h.commit(store.Batch{Instances: changed(pending(1, "z", 0), pending(2, "y", 0)), Consumed: []int64{4, 5}})
 		diff(t, "at last", []string(nil), runnable(t, h))
+
+		later := small(6, "later")
+		later.Status, later.Due = history.Pending, at(9)
+		lacks := small(7, "lacks a definition")
+		lacks.Status = history.Pending
+		timer := small(8, "has a timer")
+		timer.Due = at(9)
+		b := store.Batch{Instances: born(later, lacks, timer)}
+		for i, in := range b.Instances {
+			b.Inbox = append(b.Inbox, store.Message{Key: int64(10 + i), To: in.ID})
+		}
+		h.commit(b)
+		diff(t, "one that starts later", []string{"lacks a definition", "has a timer"}, runnable(t, h))
 	})
 
 	t.Run("runnable's body may use the store", func(t *testing.T) {
