@@ -22,6 +22,9 @@ var (
 	// ErrNotEnded: the instance runs, or waits, and what was asked for is for those
 	// that have ended.
 	ErrNotEnded = engine.ErrNotEnded
+	// ErrCannotRewind: the instance has not failed, or its code does not replay
+	// without its failures.
+	ErrCannotRewind = engine.ErrCannotRewind
 	// ErrInvalid: an argument cannot be right, whatever the state of the hub.
 	ErrInvalid = engine.ErrInvalid
 )

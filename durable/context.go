@@ -29,7 +29,7 @@ type Context struct {
 func (ctx *Context) InstanceID() string { return ctx.x.instance.ID }
 
 // ExecutionID is the id of the current execution: 32 hex digits, new after each
-// ContinueAsNew.
+// ContinueAsNew. One that was rewound keeps the id here that it had at first.
 func (ctx *Context) ExecutionID() string { return ctx.x.instance.Execution }
 
 // Name is the orchestration's name.

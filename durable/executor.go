@@ -67,12 +67,16 @@ func newExecutor(rt *registry, def *orchestration) *executor {
 
 // Turn implements engine.Executor.
 func (x *executor) Turn(t *engine.Turn) {
-	x.turn, x.instance = t, t.Instance
+	x.turn, x.instance.ID = t, t.Instance.ID
+	if x.begun == nil || x.begun.Lineage == "" {
+		x.instance = t.Instance
+	}
 	x.actions, x.custom, x.pieces = nil, nil, nil
 	if t.Past != nil {
 		if t.Err = x.replayPast(t.Past); t.Err != nil {
 			return
 		}
+		x.doAgain()
 	}
 	if x.fault == nil {
 		x.step(t.New)
@@ -92,7 +96,8 @@ func (x *executor) step(evs []*history.Event) {
 
 // report fills in what the turn came to.
 func (x *executor) report(t *engine.Turn) {
-	if x.fault != nil { // what the diverging code wanted is not done
+	t.Diverged = x.fault != nil
+	if t.Diverged { // what the diverging code wanted is not done
 		t.Actions = []*history.Event{{
 			Kind: history.ExecutionCompleted, ID: max(x.nextID, x.replay.lastID+1), Status: history.Failed, Failure: x.fault,
 		}}
@@ -145,6 +150,9 @@ func (x *executor) apply(ev *history.Event) {
 		x.now = ev.Time
 	case history.ExecutionStarted:
 		x.begun = ev
+		if ev.Lineage != "" {
+			x.instance.Execution = ev.Lineage // the ids that the code makes stay the same
+		}
 		x.begin(ev.Data)
 	case history.TaskCompleted, history.TaskFailed, history.TimerFired, history.ChildCompleted, history.ChildFailed:
 		if take := x.tasks[ev.Answers]; take != nil {

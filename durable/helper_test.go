@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -144,6 +143,3 @@ func (d *disk) until(t *testing.T, rt *durable.Runtime, ok func() bool) {
 		}
 	}
 }
-
-// elapse lets virtual time pass: it is for functions that run in a bubble of synctest.
-func elapse(d time.Duration) { <-time.After(d) }

@@ -3,6 +3,7 @@ package durable
 import (
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/agentrun-dev/agentrun/durable/history"
 )
@@ -20,6 +21,12 @@ type replayState struct {
 	matched  int
 	lastID   int32
 	diverged *history.Difference // the first one
+
+	// After a rewind (history.Event.Lineage) actions are missing where they were
+	// taken, since their failures were taken out with them. They come later in the
+	// history, or were not done again yet.
+	rewound bool
+	owed    []*history.Event // in the order in which the code took them
 }
 
 // replayPast runs the body through its committed history, turn by turn.
@@ -39,8 +46,11 @@ func (x *executor) replayPast(past iter.Seq2[*history.Event, error]) error {
 		if err != nil {
 			return err
 		}
-		if ev.Kind == history.OrchestratorStarted {
+		switch ev.Kind {
+		case history.OrchestratorStarted:
 			play()
+		case history.ExecutionStarted:
+			r.rewound = ev.Lineage != ""
 		}
 		if ev.ID == history.FromOutside {
 			news = append(news, ev)
@@ -62,8 +72,9 @@ func (x *executor) playTurn(news []*history.Event) {
 			return // the engine ended it and ran none of its code
 		}
 	}
+	x.settleOwed()
 	x.step(news)
-	if x.fault == nil && x.finished {
+	if x.fault == nil && x.finished && !(r.rewound && r.matched == len(r.recorded)) {
 		x.matches(x.ending())
 	}
 	if x.fault == nil && r.matched < len(r.recorded) {
@@ -75,6 +86,10 @@ func (x *executor) playTurn(news []*history.Event) {
 // difference it sets the fault.
 func (x *executor) matches(did *history.Event) bool {
 	r := &x.replay
+	if r.rewound && (r.matched == len(r.recorded) || r.recorded[r.matched].ID > did.ID) {
+		r.owed = append(r.owed, did)
+		return true
+	}
 	if r.matched == len(r.recorded) {
 		x.diverge(nil, did, r.number)
 		return false
@@ -89,10 +104,42 @@ func (x *executor) matches(did *history.Event) bool {
 	return true
 }
 
+// settleOwed finds, among what was recorded of a turn, actions that the code took
+// in an earlier one.
+func (x *executor) settleOwed() {
+	r := &x.replay
+	for i := 0; i < len(r.recorded) && x.fault == nil; i++ {
+		was, at := r.recorded[i], r.at[i]
+		n := slices.IndexFunc(r.owed, func(did *history.Event) bool { return did.ID == was.ID })
+		if n < 0 {
+			continue
+		}
+		did := r.owed[n]
+		if _, _, _, same := history.Compare(was, did); !same {
+			x.diverge(was, did, at)
+			return
+		}
+		did.Request = was.Request
+		r.owed = slices.Delete(r.owed, n, n+1)
+		r.recorded, r.at = slices.Delete(r.recorded, i, i+1), slices.Delete(r.at, i, i+1)
+		i--
+	}
+}
+
+// doAgain takes the actions that a rewind took out and that the history does not
+// have since.
+func (x *executor) doAgain() {
+	for _, did := range x.replay.owed {
+		did.Trace = x.span.context(x)
+		x.actions = append(x.actions, did)
+	}
+	x.replay.owed = nil
+}
+
 // diverge notes the first difference between the history and the code.
 func (x *executor) diverge(was, did *history.Event, number int) {
 	d := &history.Difference{
-		Address: history.Address{Instance: x.instance.ID, Execution: x.instance.Execution, Number: number},
+		Address: history.Address{Instance: x.instance.ID, Execution: x.turn.Instance.Execution, Number: number},
 		Event:   was, Did: did,
 	}
 	if was != nil && did != nil {

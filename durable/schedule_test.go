@@ -33,77 +33,75 @@ func TestStartAt(t *testing.T) {
 	for _, restarts := range []bool{false, true} {
 		for _, cached := range []int{0, -1} {
 			t.Run(fmt.Sprintf("restarts=%v cached=%d", restarts, cached), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { startAt(t, restarts, cached) })
+				synctest.Test(t, func(t *testing.T) {
+					ctx := t.Context()
+					s := memory.New()
+					commits := 0
+					open := func(defs ...durable.Definition) *durable.Runtime {
+						rt, err := durable.OpenStore(ctx, s, durable.Options{Logger: quiet, Cached: cached, OnCommit: func(uint64) { commits++ }}, defs...)
+						if err != nil {
+							t.Fatal(err)
+						}
+						return rt
+					}
+					rt := open(collect)
+					restart := func(defs ...durable.Definition) {
+						if restarts {
+							closeRuntime(t, rt)
+							s = s.Reopen()
+							rt = open(defs...)
+							synctest.Wait()
+						}
+					}
+					at := time.Now().Add(3 * time.Hour) // 03:00
+					if _, err := collect.Schedule(ctx, rt.Client(), 4, durable.WithInstanceID("i"), durable.WithStartAt(at)); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := collect.Schedule(ctx, rt.Client(), 0, durable.WithInstanceID("past"), durable.WithStartAt(time.Now().Add(-time.Hour))); err != nil {
+						t.Fatal(err)
+					}
+					got, err := collect.Wait(ctx, rt.Client(), "past")
+					equal(t, "past", fmt.Sprint(got, err), "00:00<nil>")
+					raise := func(v string) {
+						t.Helper()
+						if err := rt.Client().RaiseEvent(ctx, "i", "e", v); err != nil {
+							t.Fatal(err)
+						}
+						time.Sleep(30 * time.Minute)
+					}
+					raise("a")
+					restart()
+					raise("b")
+					restart(collect)
+					before := commits
+					time.Sleep(time.Hour)
+					if commits != before {
+						t.Errorf("%d commits while it waits", commits-before)
+					}
+					st, err := rt.Client().Get(ctx, "i")
+					if err != nil {
+						t.Fatal(err)
+					}
+					equal(t, "waiting", fmt.Sprint(st.Status, " ", string(st.Input), " ", st.StartAt.Equal(at)), "pending 4 true")
+					if _, err := collect.Schedule(ctx, rt.Client(), 4, durable.WithInstanceID("i")); !errors.Is(err, durable.ErrExists) {
+						t.Errorf("the id is taken: %v", err)
+					}
+					if _, err := rt.Client().Purge(ctx, "i", false); !errors.Is(err, durable.ErrNotEnded) {
+						t.Errorf("purge: %v", err)
+					}
+					raise("c") // 02:30
+					time.Sleep(time.Hour)
+					raise("d")
+					got, err = collect.Wait(ctx, rt.Client(), "i")
+					equal(t, "output", fmt.Sprint(got, err), "03:00 a b c d<nil>")
+					if waiting, err := s.Inbox(ctx, "i"); len(waiting) > 0 || err != nil {
+						t.Errorf("%d messages are left, %v", len(waiting), err)
+					}
+					closeRuntime(t, rt)
+				})
 			})
 		}
 	}
-}
-
-func startAt(t *testing.T, restarts bool, cached int) {
-	ctx := t.Context()
-	s := memory.New()
-	commits := 0
-	open := func(defs ...durable.Definition) *durable.Runtime {
-		rt, err := durable.OpenStore(ctx, s, durable.Options{Logger: quiet, Cached: cached, OnCommit: func(uint64) { commits++ }}, defs...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return rt
-	}
-	rt := open(collect)
-	restart := func(defs ...durable.Definition) {
-		if restarts {
-			closeRuntime(t, rt)
-			s = s.Reopen()
-			rt = open(defs...)
-			synctest.Wait()
-		}
-	}
-	at := time.Now().Add(3 * time.Hour) // 03:00
-	if _, err := collect.Schedule(ctx, rt.Client(), 4, durable.WithInstanceID("i"), durable.WithStartAt(at)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := collect.Schedule(ctx, rt.Client(), 0, durable.WithInstanceID("past"), durable.WithStartAt(time.Now().Add(-time.Hour))); err != nil {
-		t.Fatal(err)
-	}
-	got, err := collect.Wait(ctx, rt.Client(), "past")
-	equal(t, "past", fmt.Sprint(got, err), "00:00<nil>")
-	raise := func(v string) {
-		t.Helper()
-		if err := rt.Client().RaiseEvent(ctx, "i", "e", v); err != nil {
-			t.Fatal(err)
-		}
-		elapse(30 * time.Minute)
-	}
-	raise("a")
-	restart()
-	raise("b")
-	restart(collect)
-	before := commits
-	elapse(time.Hour)
-	if commits != before {
-		t.Errorf("%d commits while it waits", commits-before)
-	}
-	st, err := rt.Client().Get(ctx, "i")
-	if err != nil {
-		t.Fatal(err)
-	}
-	equal(t, "waiting", fmt.Sprint(st.Status, " ", string(st.Input), " ", st.StartAt.Equal(at)), "pending 4 true")
-	if _, err := collect.Schedule(ctx, rt.Client(), 4, durable.WithInstanceID("i")); !errors.Is(err, durable.ErrExists) {
-		t.Errorf("the id is taken: %v", err)
-	}
-	if _, err := rt.Client().Purge(ctx, "i", false); !errors.Is(err, durable.ErrNotEnded) {
-		t.Errorf("purge: %v", err)
-	}
-	raise("c") // 02:30
-	elapse(time.Hour)
-	raise("d")
-	got, err = collect.Wait(ctx, rt.Client(), "i")
-	equal(t, "output", fmt.Sprint(got, err), "03:00 a b c d<nil>")
-	if waiting, err := s.Inbox(ctx, "i"); len(waiting) > 0 || err != nil {
-		t.Errorf("%d messages are left, %v", len(waiting), err)
-	}
-	closeRuntime(t, rt)
 }
 
 // One that is terminated before it starts has its input and runs no code; one

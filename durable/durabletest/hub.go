@@ -88,6 +88,41 @@ func (h *hub) Purge(ctx context.Context, ids []string, recurse bool) (int, error
 	return ask(ctx, h, func(ctx context.Context, e *engine.Engine, _ int) (int, error) { return e.Purge(ctx, ids, recurse) })
 }
 
+// Restart gives a new run an id that is the same in each run of the program.
+func (h *hub) Restart(ctx context.Context, id string, newID bool) (string, error) {
+	if newID {
+		s, err := h.Get(ctx, id, true)
+		if err != nil {
+			return "", err
+		}
+		return h.Start(ctx, engine.Start{Name: s.Name, Version: s.Version, Input: s.Input, Tags: s.Tags})
+	}
+	before, err := h.Get(ctx, id, false)
+	if err != nil {
+		return "", err
+	}
+	return ask(ctx, h, func(ctx context.Context, e *engine.Engine, again int) (string, error) {
+		if s, err := e.Get(ctx, id, false); again > 0 && err == nil && s.Execution != before.Execution {
+			return id, nil // by the call whose answer was lost
+		}
+		return e.Restart(ctx, id, false)
+	})
+}
+
+func (h *hub) Rewind(ctx context.Context, id, reason string) error {
+	before, err := h.Get(ctx, id, false)
+	if err != nil {
+		return err
+	}
+	_, err = ask(ctx, h, func(ctx context.Context, e *engine.Engine, again int) (struct{}, error) {
+		if s, err := e.Get(ctx, id, false); again > 0 && err == nil && s.Execution != before.Execution {
+			return struct{}{}, nil
+		}
+		return struct{}{}, e.Rewind(ctx, id, reason)
+	})
+	return err
+}
+
 func (h *hub) Get(ctx context.Context, id string, data bool) (*engine.State, error) {
 	return ask(ctx, h, func(ctx context.Context, e *engine.Engine, _ int) (*engine.State, error) { return e.Get(ctx, id, data) })
 }

@@ -31,6 +31,7 @@ func (t *turn) act(a *history.Event, req *Turn) {
 	switch a.Kind {
 	case history.TaskScheduled:
 		c := t.e.newCall(in, a)
+		t.e.recallRewound(in, c)
 		in.tasks[a.ID] = c
 		switch {
 		case c.act == nil: // waits for a program that has it
@@ -120,7 +121,8 @@ func (t *turn) reply(m *message) { t.cs.out = append(t.cs.out, m) }
 // newCall makes the call of an activity that was scheduled.
 func (e *Engine) newCall(in *instance, ev *history.Event) *call {
 	r := &in.row
-	return &call{in: in, act: e.activities[ev.Name], exec: r.Execution, num: r.Num, ev: ev, hub: e.opts.Hub, origin: r.Origin, generation: r.Generation}
+	return &call{in: in, act: e.activities[ev.Name], exec: r.Execution, num: r.Num, ev: ev, hub: e.opts.Hub, origin: r.Origin,
+		generation: r.Generation - in.rewinds}
 }
 
 // finish ends the execution with its ExecutionCompleted event, which act has

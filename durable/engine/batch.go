@@ -130,6 +130,9 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 
 func (l *commitLog) addTurn(cs *changeSet) error {
 	r := l.builder(cs.in)
+	if len(cs.closing) > 0 {
+		r.turns = append(r.turns, cs.closing)
+	}
 	if cs.replaced != nil {
 		if err := l.archive(r, cs.replaced); err != nil {
 			return err

@@ -157,7 +157,7 @@ func (e *Engine) request(m *message) <-chan error {
 		return done
 	}
 	m.ack = func(err error) {
-		if errors.Is(err, ErrExists) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrNotEnded) {
+		if errors.Is(err, ErrExists) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrNotEnded) || errors.Is(err, ErrCannotRewind) {
 			err = fmt.Errorf("%s: %w", m.to, err)
 		}
 		done <- err

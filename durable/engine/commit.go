@@ -25,6 +25,7 @@ type changeSet struct {
 	// ended is the one that events end by continuing as new: row is then that of the
 	// next one. A turn may do both.
 	replaced, ended *store.Execution
+	closing         []byte // events that go to the end of replaced
 	// purged is the number of the instance that had the id before: everything of it
 	// goes before the rest of the change set (purge.go).
 	purged int64
@@ -210,6 +211,18 @@ func (l *commitLog) write(cs *changeSet) error {
 	l.submit(cs)
 	l.drive(false)
 	return <-cs.done
+}
+
+// settle waits until all that was submitted so far is on disk. A turn may call it:
+// who commits never waits for turns.
+func (l *commitLog) settle() error {
+	l.mu.Lock()
+	to := l.last
+	l.mu.Unlock()
+	if l.committed.Load() >= to {
+		return nil
+	}
+	return l.write(&changeSet{})
 }
 
 // drive takes the role of the committer if something is ready and nobody has it,

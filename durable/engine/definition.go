@@ -63,6 +63,9 @@ type Turn struct {
 	// execution's version ("" keeps it) and the events that it starts with.
 	NewVersion string
 	Carryover  []*history.Event
+	// Diverged is set when the code, replayed, did something else than the past
+	// has; Actions is then the end as a failure.
+	Diverged bool
 	// Err is set when the past could not be read: the turn did nothing.
 	Err error
 }

@@ -34,6 +34,8 @@ type instance struct {
 	requests map[string]bool     // entity calls not answered
 	parent   *history.Parent     // who waits for the end
 	lastID   int32               // highest action id so far
+	rewinds  int32               // how often this execution was rewound
+	formerly []string            // the ids that it had before
 	clock    time.Time           // of the last OrchestratorStarted
 	armed    time.Time           // what the engine's timers know
 	locks    map[string]*section // critical sections that it asked for and has not left
@@ -273,4 +275,5 @@ func (in *instance) reset() {
 	in.requests = map[string]bool{}
 	in.timers, in.locks, in.early, in.startAt = nil, nil, nil, time.Time{}
 	in.lastID = history.FromOutside
+	in.rewinds, in.formerly = 0, nil
 }

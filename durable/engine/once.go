@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -100,4 +101,56 @@ func (c *call) receipt(ev *history.Event) store.EffectWrite {
 	r := c.record()
 	r.Receipt, r.Failed = ev.Time, ev.Kind == history.TaskFailed
 	return store.EffectWrite{Effect: r}
+}
+
+// unknownOutcome reports whether an answer says that nobody knows: there is no
+// receipt for that.
+func unknownOutcome(ev *history.Event) bool {
+	return ev.Failure != nil && ev.Failure.Type == UnknownOutcome
+}
+
+// recall finds out what is known of the effects of an instance's open calls, when
+// it is read from the store or was rewound.
+func (e *Engine) recall(in *instance) error {
+	calls := slices.DeleteFunc(in.open(), func(c *call) bool { return c.act == nil || c.act.Effect != AtMostOnce })
+	if len(calls) == 0 {
+		return nil
+	}
+	effects, err := e.store.Effects(context.Background(), in.row.Num)
+	if err != nil {
+		return err
+	}
+	for _, c := range calls {
+		c.recall(effects)
+	}
+	return nil
+}
+
+// recallRewound does the same for a call that is scheduled after a rewind, perhaps
+// in place of one that failed.
+func (e *Engine) recallRewound(in *instance, c *call) {
+	if in.rewinds == 0 || c.act == nil || c.act.Effect != AtMostOnce {
+		return
+	}
+	effects, err := e.store.Effects(context.Background(), in.row.Num)
+	if err != nil {
+		// Nothing is known, so it must not run.
+		c.effect = effectState{intent: in.row.Created, old: true}
+		return
+	}
+	c.recall(effects)
+}
+
+// recall finds the call among the records of effects. An answer that is not in the
+// history is unknown, even if there is a receipt. A rewind gives the call another
+// execution, but not another key; only a receipt of a failure says that the call
+// may be made again.
+func (c *call) recall(effects []store.Effect) {
+	for _, f := range effects {
+		same := f.ID == c.ev.ID && f.Execution == c.exec
+		before := f.Execution != c.exec && f.IdempotencyKey == c.idempotencyKey() && (f.Receipt.IsZero() || !f.Failed)
+		if same || before {
+			c.effect = effectState{intent: f.Intent, old: true}
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -114,49 +115,57 @@ func (e *Engine) derive(in *instance) error {
 		if err != nil {
 			return err
 		}
-		in.lastID = max(in.lastID, ev.ID)
-		switch ev.Kind {
-		case history.ExecutionStarted:
-			in.parent = ev.Parent
-		case history.OrchestratorStarted:
-			in.clock = ev.Time
-		case history.TaskScheduled:
-			c := e.newCall(in, ev)
-			c.recovered = true
-			in.tasks[ev.ID] = c
-		case history.TaskCompleted, history.TaskFailed:
-			delete(in.tasks, ev.Answers)
-		case history.TimerCreated:
-			in.timers = append(in.timers, timer{ev.ID, ev.FireAt})
-		case history.TimerFired:
-			in.timers = slices.DeleteFunc(in.timers, func(t timer) bool { return t.id == ev.Answers })
-		case history.GenericEvent:
-			if id, ok := ev.Cancels(); ok {
-				in.timers = slices.DeleteFunc(in.timers, func(t timer) bool { return t.id == id })
-				if c := in.tasks[id]; c != nil && c.mustAnswer() {
-					c.abort()
-				} else {
-					delete(in.tasks, id)
-				}
-			}
-		case history.ChildCreated:
-			in.children[ev.ID] = ev.Target
-		case history.ChildCompleted, history.ChildFailed:
-			delete(in.children, ev.Answers)
-		case history.EntityOperationCalled:
-			in.requests[ev.Request] = true
-		case history.EntityOperationCompleted, history.EntityOperationFailed:
-			delete(in.requests, ev.Request)
-		case history.EntityLockRequested:
-			in.wants(ev)
-		case history.EntityLockGranted:
-			in.granted(ev)
-		case history.EntityUnlockSent:
-			in.leaves(ev)
-		}
+		e.follow(in, ev)
+	}
+	if err := e.formerly(in); err != nil {
+		return err
 	}
 	slices.SortStableFunc(in.timers, func(a, b timer) int { return a.at.Compare(b.at) })
 	return e.restart(in)
+}
+
+// follow takes note of what one event opens or closes.
+func (e *Engine) follow(in *instance, ev *history.Event) {
+	in.lastID = max(in.lastID, ev.ID)
+	switch ev.Kind {
+	case history.ExecutionStarted:
+		in.parent, in.rewinds = ev.Parent, ev.Attempt
+	case history.OrchestratorStarted:
+		in.clock = ev.Time
+	case history.TaskScheduled:
+		c := e.newCall(in, ev)
+		c.recovered = true
+		in.tasks[ev.ID] = c
+	case history.TaskCompleted, history.TaskFailed:
+		delete(in.tasks, ev.Answers)
+	case history.TimerCreated:
+		in.timers = append(in.timers, timer{ev.ID, ev.FireAt})
+	case history.TimerFired:
+		in.timers = slices.DeleteFunc(in.timers, func(t timer) bool { return t.id == ev.Answers })
+	case history.GenericEvent:
+		if id, ok := ev.Cancels(); ok {
+			in.timers = slices.DeleteFunc(in.timers, func(t timer) bool { return t.id == id })
+			if c := in.tasks[id]; c != nil && c.mustAnswer() {
+				c.abort()
+			} else {
+				delete(in.tasks, id)
+			}
+		}
+	case history.EntityLockRequested:
+		in.wants(ev)
+	case history.EntityLockGranted:
+		in.granted(ev)
+	case history.EntityUnlockSent:
+		in.leaves(ev)
+	case history.ChildCreated:
+		in.children[ev.ID] = ev.Target
+	case history.ChildCompleted, history.ChildFailed:
+		delete(in.children, ev.Answers)
+	case history.EntityOperationCalled:
+		in.requests[ev.Request] = true
+	case history.EntityOperationCompleted, history.EntityOperationFailed:
+		delete(in.requests, ev.Request)
+	}
 }
 
 // restart gives the activities that were under way when the last engine ended to
@@ -165,27 +174,25 @@ func (e *Engine) restart(in *instance) error {
 	if len(in.tasks) == 0 || e.orchestrations[in.row.Name] == nil {
 		return nil // an answer could not be taken here: the program that can starts them
 	}
-	effects, err := e.store.Effects(context.Background(), in.row.Num)
-	if err != nil {
+	if err := e.recall(in); err != nil {
 		return err
 	}
-	for _, f := range effects {
-		// An answer that is not in the history is unknown even if there is a receipt.
-		if c := in.tasks[f.ID]; c != nil && f.Execution == c.exec {
-			c.effect = effectState{intent: f.Intent, old: true}
-		}
-	}
-	ids := make([]int32, 0, len(in.tasks))
-	for id := range in.tasks {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	for _, id := range ids {
-		if c := in.tasks[id]; c.act != nil {
+	for _, c := range in.open() {
+		if c.act != nil {
 			e.calls.put(false, c)
 		}
 	}
 	return nil
+}
+
+// open gives the activities that have no answer, in the order of their numbers.
+func (in *instance) open() []*call {
+	calls := make([]*call, 0, len(in.tasks))
+	for _, c := range in.tasks {
+		calls = append(calls, c)
+	}
+	slices.SortFunc(calls, func(a, b *call) int { return cmp.Compare(a.ev.ID, b.ev.ID) })
+	return calls
 }
 
 // past streams the committed history of an instance's current execution.

@@ -151,6 +151,10 @@ func (t *turn) receive(m *message) {
 	if m.key != 0 {
 		t.cs.used = append(t.cs.used, m)
 	}
+	if ev.Kind == history.ExecutionRewound {
+		t.rewound(m)
+		return
+	}
 	if m.do != nil {
 		t.cs.answer(m, m.do(t))
 		return
@@ -165,7 +169,7 @@ func (t *turn) receive(m *message) {
 		return
 	}
 	t.cs.answer(m, nil)
-	if in.row.Status.Ended() || t.terminated != nil || m.exec != "" && m.exec != in.row.Execution {
+	if in.row.Status.Ended() || t.terminated != nil || m.exec != "" && m.exec != in.row.Execution && !in.wasAskedBy(m) {
 		t.lost(m)
 		return
 	}
@@ -190,7 +194,7 @@ func (t *turn) receive(m *message) {
 		delete(in.tasks, ev.Answers)
 		t.cs.pieces = append(t.cs.pieces, m.pieces...)
 		m.pieces = nil
-		if c.act != nil && c.act.Effect == AtMostOnce && !c.effect.intent.IsZero() {
+		if c.act != nil && c.act.Effect == AtMostOnce && !c.effect.intent.IsZero() && !unknownOutcome(ev) {
 			t.cs.effects = append(t.cs.effects, c.receipt(ev))
 		}
 	case history.TimerFired:

@@ -30,6 +30,8 @@ func decodeEvent(e *Event, b []byte) error {
 			e.Attempt = int32(c.varint)
 		case c.is(callField, protowire.VarintType):
 			e.Call = int32(c.varint)
+		case c.is(lineageField, protowire.BytesType):
+			e.Lineage = string(c.bytes)
 		case c.wire == protowire.BytesType && c.number >= protowire.Number(firstKind) && c.number <= protowire.Number(lastKind):
 			err = decodeBody(e, Kind(c.number), c.bytes)
 		}
@@ -55,7 +57,7 @@ func decodeBody(e *Event, k Kind, b []byte) error {
 		return nil
 	}
 	if e.Kind != 0 && e.Kind != k {
-		*e = Event{ID: e.ID, Time: e.Time, DataRef: e.DataRef, Attempt: e.Attempt, Call: e.Call}
+		*e = Event{ID: e.ID, Time: e.Time, DataRef: e.DataRef, Attempt: e.Attempt, Call: e.Call, Lineage: e.Lineage}
 	}
 	e.Kind = k
 	if l == nil || l.raw {

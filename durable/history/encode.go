@@ -26,7 +26,12 @@ func appendEvent(b []byte, e *Event) []byte {
 		b = protowire.AppendBytes(b, e.DataRef[:])
 	}
 	b = appendNumber(b, attemptField, e.Attempt)
-	return appendNumber(b, callField, e.Call)
+	b = appendNumber(b, callField, e.Call)
+	if e.Lineage != "" {
+		b = protowire.AppendTag(b, lineageField, protowire.BytesType)
+		b = protowire.AppendString(b, e.Lineage)
+	}
+	return b
 }
 
 // appendBody appends the message of the event's kind; where it has no layout, what came is what goes.

@@ -99,6 +99,10 @@ type Event struct {
 	// recomputed by replay.
 	Call    int32 `json:"call,omitempty"`
 	Attempt int32 `json:"attempt,omitempty"`
+	// Lineage is, on the ExecutionStarted of an execution that a rewind began, the
+	// id of the one that was rewound first, which the ids that its code makes come
+	// from; Attempt is how often there was a rewind since. It is ours too.
+	Lineage string `json:"lineage,omitempty"`
 
 	// Raw holds the encoded body of an event whose kind this package gives no
 	// fields to (HistoryState, or one from a newer protocol). It is written

@@ -12,6 +12,7 @@ const (
 	dataRefField   protowire.Number = firstExtension + 0
 	attemptField   protowire.Number = firstExtension + 1
 	callField      protowire.Number = firstExtension + 2
+	lineageField   protowire.Number = firstExtension + 3
 )
 
 // A form is how a field looks on the wire.

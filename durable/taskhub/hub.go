@@ -36,6 +36,11 @@ type Hub interface {
 	// number.
 	Purge(ctx context.Context, ids []string, recurse bool) (int, error)
 
+	// Restart begins an instance anew and gives the id of the new run.
+	Restart(ctx context.Context, id string, newID bool) (string, error)
+	// Rewind lets a failed instance go on from its failure.
+	Rewind(ctx context.Context, id, reason string) error
+
 	// Get gives an instance's state, with data also its input and output.
 	Get(ctx context.Context, id string, data bool) (*engine.State, error)
 	// Wait waits until an instance has ended.

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -46,15 +43,6 @@ func (c *sidecar) StartInstance(ctx context.Context, m *protocol.CreateInstanceR
 		return nil, toStatus(err)
 	}
 	return &protocol.CreateInstanceResponse{InstanceId: id}, nil
-}
-
-// onlyNow refuses a time in the future: done at once, the request would be done wrong. The epoch is
-// what one SDK writes for "now".
-func onlyNow(t *timestamppb.Timestamp) error {
-	if at := timeOf(t); at.After(time.Now()) {
-		return status.Errorf(codes.Unimplemented, "this task hub cannot wait until %s; send the request at that time", at.Format(time.RFC3339))
-	}
-	return nil
 }
 
 // GetInstance gives an instance's state.

@@ -76,3 +76,18 @@ func (c *sidecar) purgeWhere(ctx context.Context, f *protocol.PurgeInstanceFilte
 		q.Token = token
 	}
 }
+
+// RestartInstance begins an instance anew.
+func (c *sidecar) RestartInstance(ctx context.Context, m *protocol.RestartInstanceRequest) (*protocol.RestartInstanceResponse, error) {
+	id, err := c.s.hub.Restart(ctx, m.GetInstanceId(), m.GetRestartWithNewInstanceId())
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	return &protocol.RestartInstanceResponse{InstanceId: id}, nil
+}
+
+// RewindInstance lets a failed instance go on from its failure.
+func (c *sidecar) RewindInstance(ctx context.Context, m *protocol.RewindInstanceRequest) (*protocol.RewindInstanceResponse, error) {
+	err := c.s.hub.Rewind(ctx, m.GetInstanceId(), m.GetReason().GetValue())
+	return &protocol.RewindInstanceResponse{}, toStatus(err)
+}

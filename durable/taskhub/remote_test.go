@@ -100,6 +100,17 @@ func TestSameAnswers(t *testing.T) {
 		start(engine.Start{ID: id, Name: "script"})
 		must(remote.Terminate(ctx, id, nil, false))
 	}
+	start(engine.Start{ID: "rewound", Name: "script"})
+	must(remote.Raise(ctx, "rewound", "fail", history.Payload("once")))
+	must(remote.Rewind(ctx, "rewound", "mended"))
+	start(engine.Start{ID: "restarted", Name: "script", Input: history.Payload("in")})
+	must(remote.Raise(ctx, "restarted", "end", nil))
+	if id, err := remote.Restart(ctx, "restarted", false); id != "restarted" || err != nil {
+		t.Errorf("Restart gave %q, %v", id, err)
+	}
+	if id, err := remote.Restart(ctx, "restarted", true); len(id) != 32 || err != nil {
+		t.Errorf("Restart gave %q, %v", id, err)
+	}
 	if n, err := remote.Purge(ctx, []string{"purged-1", "planned", "purged-2"}, true); n != 2 || err != nil {
 		t.Errorf("Purge gave %d, %v", n, err)
 	}
@@ -158,6 +169,12 @@ func TestSameAnswers(t *testing.T) {
 		{"start with a long id", func(h taskhub.Hub) answer { return of(h.Start(ctx, engine.Start{ID: tooLong, Name: "script"})) }},
 		{"purge what lives and none", func(h taskhub.Hub) answer { return of(h.Purge(ctx, []string{"asleep", "nobody"}, true)) }},
 		{"purge an entity", func(h taskhub.Hub) answer { return of(h.Purge(ctx, []string{"@count@a"}, false)) }},
+		{"restart none", func(h taskhub.Hub) answer { return of(h.Restart(ctx, "nobody", true)) }},
+		{"restart what lives", func(h taskhub.Hub) answer { return of(h.Restart(ctx, "asleep", false)) }},
+		{"restart an entity", func(h taskhub.Hub) answer { return of(h.Restart(ctx, "@count@a", false)) }},
+		{"rewind none", func(h taskhub.Hub) answer { return only(h.Rewind(ctx, "nobody", "why")) }},
+		{"rewind what completed", func(h taskhub.Hub) answer { return only(h.Rewind(ctx, "plain", "why")) }},
+		{"rewind an entity", func(h taskhub.Hub) answer { return only(h.Rewind(ctx, "@count@a", "")) }},
 		{"purge nothing", func(h taskhub.Hub) answer { return of(h.Purge(ctx, nil, false)) }},
 		{"start in place of what lives", func(h taskhub.Hub) answer {
 			return of(h.Start(ctx, engine.Start{ID: "asleep", Name: "script", Reuse: []history.Status{history.Suspended}}))
@@ -172,7 +189,7 @@ func TestSameAnswers(t *testing.T) {
 		{"resume an entity", func(h taskhub.Hub) answer { return only(h.Resume(ctx, "@count@a", nil)) }},
 		{"signal what is no entity", func(h taskhub.Hub) answer { return only(h.Signal(ctx, "plain", "add", nil, time.Time{})) }},
 	}
-	for _, id := range append(ended, "absent", "asleep", "later", "planned", "replaced", "purged-1") {
+	for _, id := range append(ended, "absent", "asleep", "later", "planned", "replaced", "rewound", "restarted", "purged-1") {
 		for _, data := range []bool{false, true} {
 			questions = append(questions, question{fmt.Sprintf("get %s, data %v", id, data),
 				func(h taskhub.Hub) answer { return of(h.Get(ctx, id, data)) }})

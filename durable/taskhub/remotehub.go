@@ -82,6 +82,21 @@ func (r *Remote) Purge(ctx context.Context, ids []string, recurse bool) (purged 
 	return purged, nil
 }
 
+// Restart begins an instance anew and gives the id of the new run.
+func (r *Remote) Restart(ctx context.Context, id string, newID bool) (string, error) {
+	m, err := unary(ctx, r, r.callWithin, r.hub.RestartInstance, &protocol.RestartInstanceRequest{InstanceId: id, RestartWithNewInstanceId: newID})
+	return m.GetInstanceId(), err
+}
+
+// Rewind lets a failed instance go on from its failure.
+func (r *Remote) Rewind(ctx context.Context, id, reason string) error {
+	_, err := unary(ctx, r, r.callWithin, r.hub.RewindInstance, &protocol.RewindInstanceRequest{InstanceId: id, Reason: wrapText(reason)})
+	if errors.Is(err, engine.ErrNotEnded) { // the protocol has one code for what cannot be done now
+		err = &callError{err.Error(), engine.ErrCannotRewind}
+	}
+	return err
+}
+
 // Get gives the committed state of an instance, with data also its input, output and failure.
 func (r *Remote) Get(ctx context.Context, id string, data bool) (*engine.State, error) {
 	m, err := unary(ctx, r, r.callWithin, r.hub.GetInstance, &protocol.GetInstanceRequest{InstanceId: id, GetInputsAndOutputs: data})

@@ -41,6 +41,7 @@ var kinds = []struct {
 	{store.ErrNotFound, codes.NotFound},
 	{engine.ErrInvalid, codes.InvalidArgument},
 	{engine.ErrNotEnded, codes.FailedPrecondition},
+	{engine.ErrCannotRewind, codes.FailedPrecondition},
 	{context.DeadlineExceeded, codes.DeadlineExceeded},
 	{context.Canceled, codes.Canceled},
 	{errEnding, codes.Unavailable},
