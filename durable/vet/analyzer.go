@@ -24,7 +24,7 @@ func newAnalyzer() *analysis.Analyzer {
 		Name:      "determinism",
 		Doc:       "check that orchestrations of package durable take the same steps in each replay",
 		URL:       "https://pkg.go.dev/" + durablePath + "/vet",
-		FactTypes: []analysis.Fact{(*hazards)(nil), (*changes)(nil)},
+		FactTypes: []analysis.Fact{(*hazards)(nil), (*changes)(nil), (*behind)(nil)},
 	}
 	tests := a.Flags.Bool("tests", false, "report what is found in test files, too")
 	a.Run = func(pass *analysis.Pass) (any, error) {
@@ -83,6 +83,7 @@ type finding struct {
 type call struct {
 	callee   types.Object
 	via      []link
+	fact     *hazards // what is known of a callee that cannot be named
 	pos, end token.Pos
 }
 
@@ -100,6 +101,7 @@ func (c *checker) check() {
 	c.followInterfaces()
 	c.summarize()
 	c.export()
+	c.exportHidden()
 	for _, n := range c.order {
 		if n.body {
 			c.report(n)
@@ -200,7 +202,7 @@ func (c *checker) summarize() {
 		again = false
 		for _, n := range c.order {
 			for _, call := range n.calls {
-				for _, h := range c.broken(call.callee, n.body) {
+				for _, h := range c.broken(call, n.body) {
 					if !c.allows.cover(h.Rule, call.pos, n.decl) && n.take(h.through(call.via...)) {
 						again = true
 					}
@@ -218,24 +220,26 @@ func (n *node) take(h hazard) bool {
 	return true
 }
 
-// broken gives what a function breaks that its caller has to answer for. Orchestration code of
-// the same module answers for itself.
-func (c *checker) broken(callee types.Object, fromBody bool) []hazard {
-	var list []hazard
-	if n := c.nodes[callee]; n != nil {
+// broken gives what a callee breaks that its caller has to answer for. Orchestration code of the
+// same module answers for itself.
+func (c *checker) broken(k call, fromBody bool) []hazard {
+	if n := c.nodes[k.callee]; n != nil {
 		if n.body && fromBody {
 			return nil
 		}
-		list = n.list()
-	} else {
-		var fact hazards
-		if !c.pass.ImportObjectFact(callee, &fact) {
+		return n.list()
+	}
+	fact := k.fact
+	if fact == nil {
+		fact = &hazards{}
+		if !c.pass.ImportObjectFact(k.callee, fact) {
 			return nil
 		}
-		for _, h := range fact.List {
-			if same := h.Module == c.module; same && !fact.Body || !same && !isInner(h.Rule) {
-				list = append(list, h)
-			}
+	}
+	var list []hazard
+	for _, h := range fact.List {
+		if same := h.Module == c.module; same && !fact.Body || !same && !isInner(h.Rule) {
+			list = append(list, h)
 		}
 	}
 	return list
@@ -254,10 +258,7 @@ func (n *node) list() []hazard {
 // export publishes what importers need.
 func (c *checker) export() {
 	for _, n := range c.order {
-		if n.obj == nil || n.obj.Name() == "main" && c.pass.Pkg.Name() == "main" {
-			continue // nobody can call it
-		}
-		if len(n.sum) > 0 {
+		if n.obj != nil && n.obj.Exported() && len(n.sum) > 0 { // nobody else can call others
 			c.pass.ExportObjectFact(n.obj, &hazards{Body: n.body, List: n.list()})
 		}
 	}
@@ -277,7 +278,7 @@ func (c *checker) export() {
 func (c *checker) report(n *node) {
 	found := slices.Clone(n.direct)
 	for _, call := range n.calls {
-		for _, h := range c.broken(call.callee, true) {
+		for _, h := range c.broken(call, true) {
 			found = append(found, finding{hazard: h.through(call.via...), pos: call.pos, end: call.end})
 		}
 	}

@@ -35,7 +35,7 @@
 //	goroutine  go statements, errgroup
 //	channel    make, send, receive, range and close
 //	select     select statements
-//	sync       packages sync and sync/atomic
+//	sync       packages sync and sync/atomic; not Once and Pool, which only save work
 //	maporder   ranging over a map where the order can matter; maps.Keys, Values and All
 //	io         files, network, processes, databases, and the client of durable
 //	log        package log, the default logger of slog, fmt.Print
@@ -58,15 +58,21 @@
 // their business.
 //
 // A call through an interface is followed to those methods of packages that this one
-// imports, or its own, which fit and break a rule; not for interfaces of the standard
-// library, such as io.Reader, and not to types of packages that this one does not know. A
-// call of a variable that holds a function is followed if the variable is of package
-// level and initialized with the function; any other is found where the function is
-// named. A package-level variable counts as changed if it, a field or an element of it is
+// imports, or its own, which fit and break a rule, if the interface or the method is of
+// the same module: a library has types for every purpose behind an interface of its own.
+// Interfaces of the standard library, such as io.Reader, and generic ones are not
+// followed, nor are types of packages that this one does not know.
+//
+// A call of a variable that holds a function is followed if the variable is of package
+// level and initialized with the function; any other is found where the function is named.
+//
+// A package-level variable counts as changed if it, a field or an element of it is
 // assigned outside of init, or if the address of anything but a struct or an array in it
-// is taken; methods that change it are not seen. In test files nothing is reported, as
-// tests watch orchestrations by means that these must not have themselves, unless the
-// flag -determinism.tests says so (agentrun vet --tests).
+// is taken. Methods that change it are not seen, nor what tests do to it.
+//
+// In test files nothing is reported, since tests watch orchestrations by means that these
+// must not have themselves, unless the flag -determinism.tests says so (agentrun vet
+// --tests).
 //
 // # Allowing a line
 //

@@ -135,7 +135,7 @@ func (w *walker) variable(id *ast.Ident, v *types.Var, stack []ast.Node) {
 	if caller, ok := parent(above).(*ast.CallExpr); ok && ast.Unparen(caller.Fun) == whole {
 		verb = "calls"
 	}
-	w.n.calls = append(w.n.calls, call{v, []link{to(verb, v)}, whole.Pos(), whole.End()})
+	w.n.calls = append(w.n.calls, call{v, []link{to(verb, v)}, nil, whole.Pos(), whole.End()})
 }
 
 // changedAt says where a package-level variable is changed, "" if nowhere that is known.

@@ -89,6 +89,7 @@ var table = index([]group{
 	{path: "log/slog", rule: logRule, names: "Debug DebugContext Error ErrorContext Info InfoContext Log LogAttrs Warn WarnContext Default With SetDefault SetLogLoggerLevel"},
 
 	{path: "sync", rule: syncRule, names: "*"},
+	{path: "sync", names: "Once.* OnceFunc OnceValue OnceValues Pool.*"}, // they only save work
 	{path: "sync/atomic", rule: syncRule, names: "*"},
 	{path: "golang.org/x/sync/errgroup", rule: goroutineRule, names: "*"},
 	{path: "golang.org/x/sync/semaphore", rule: syncRule, names: "*"},

@@ -218,7 +218,7 @@ func (w *walker) function(id *ast.Ident, fn *types.Func, stack []ast.Node) {
 	if !called && !w.n.body && w.isRetry(whole, above) {
 		w.retry(fn, whole, via)
 	}
-	w.n.calls = append(w.n.calls, call{fn, []link{via}, whole.Pos(), whole.End()})
+	w.n.calls = append(w.n.calls, call{fn, []link{via}, nil, whole.Pos(), whole.End()})
 }
 
 // retry makes a named function that decides about retries orchestration code: by itself if it
@@ -229,7 +229,7 @@ func (w *walker) retry(fn *types.Func, at ast.Expr, via link) {
 		return
 	}
 	body := w.checker.add(&node{name: "RetryPolicy.Retry", decl: w.n.decl, code: at, body: true})
-	body.calls = []call{{fn, []link{via}, at.Pos(), at.End()}}
+	body.calls = []call{{fn, []link{via}, nil, at.Pos(), at.End()}}
 }
 
 // isClients reports whether a function of durable is for code outside of orchestrations.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -72,22 +73,23 @@ func (a *app) vet(ctx context.Context, packages []string, tests, fix bool) error
 			return usagef("%q is no package; flags of the go command go into $GOFLAGS", p)
 		}
 	}
-	var flags []string
-	if tests {
-		flags = append(flags, "-"+vet.Analyzer.Name+".tests")
-	}
+	inTests := "-" + vet.Analyzer.Name + ".tests"
 	if fix {
-		if _, err := goVet(ctx, append(flags, "-fix"), packages); err != nil {
+		if _, err := goVet(ctx, []string{"-fix", fmt.Sprintf("%s=%t", inTests, tests)}, packages); err != nil {
 			return err
 		}
 	}
-	out, err := goVet(ctx, append(flags, "-json"), packages)
+	// With the same flags each time the go command remembers more.
+	out, err := goVet(ctx, []string{"-json", inTests}, packages)
 	if err != nil {
 		return err
 	}
 	found, err := readFindings(bytes.NewReader(out))
 	if err != nil {
 		return err
+	}
+	if !tests {
+		found = slices.DeleteFunc(found, func(f vetFinding) bool { return strings.HasSuffix(f.File, "_test.go") })
 	}
 	if err := a.printFindings(found); err != nil || len(found) == 0 {
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 )
 
-func order(c *durable.Context, from time.Time, m map[string]int) error { // want order:"breaks id,log,maporder,sleep,time"
+func order(c *durable.Context, from time.Time, m map[string]int) error {
 	begun := time.Now()                 // want `^time: `
 	_ = time.Since(begun)               // want `^time: `
 	_ = time.Until(from.Add(time.Hour)) // want `^time: `
@@ -28,7 +28,7 @@ func order(c *durable.Context, from time.Time, m map[string]int) error { // want
 	return err
 }
 
-func step(ctx *durable.Context, _ string) { // want step:"breaks time"
+func step(ctx *durable.Context, _ string) {
 	_ = ctx.Go(func(inner *durable.Context) error {
 		_ = time.Now() // want `^time: `
 		return nil
@@ -40,16 +40,16 @@ type run struct {
 	name string
 }
 
-func (r *run) now() time.Time { // want now:"breaks time"
+func (r *run) now() time.Time {
 	_ = r.ctx.NewGUID()
 	return time.Now() // want `^time: `
 }
 
 // Nobody can say which of two it should be.
-func two(a, b *durable.Context) time.Time { // want two:"breaks time"
+func two(a, b *durable.Context) time.Time {
 	return time.Now() // want `^time: `
 }
 
-func unnamed(_ *durable.Context) time.Time { // want unnamed:"breaks time"
+func unnamed(_ *durable.Context) time.Time {
 	return time.Now() // want `^time: `
 }

@@ -4,12 +4,19 @@ package rates
 import (
 	"os"
 	"time"
+
+	"github.com/agentrun-dev/agentrun/durable"
 )
+
+// Step answers for itself, here.
+func Step(ctx *durable.Context) { // want Step:`breaks time`
+	_ = time.Now() // want `^time: Step calls time.Now`
+}
 
 // Quote looks innocent.
 func Quote() int { return today() } // want Quote:`breaks time`
 
-func today() int { return time.Now().Day() } // want today:`breaks time`
+func today() int { return time.Now().Day() }
 
 // Now is a clock in a variable.
 var Now = time.Now // want Now:`breaks time`

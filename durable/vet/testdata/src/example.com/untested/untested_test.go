@@ -7,7 +7,7 @@ import (
 	"github.com/agentrun-dev/agentrun/durable"
 )
 
-func order(ctx *durable.Context) { // want order:"breaks time"
+func order(ctx *durable.Context) {
 	_ = time.Now()
 	//durable:allow time
 	//durable:allow sleep nothing sleeps
