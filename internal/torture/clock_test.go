@@ -19,33 +19,51 @@ import (
 
 // clock is set by somebody, hours forth and back.
 type clock struct {
-	mu      sync.Mutex
-	skew    time.Duration
-	highest time.Time // ever read
-	jumps   int
+	mu     sync.Mutex
+	skew   time.Duration
+	before time.Duration // the skew until
+	set    time.Time     // this moment
+	jumps  int
+	turns  map[string]time.Time // of the last turn of each instance
 }
 
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := time.Now().Add(c.skew)
-	if now.After(c.highest) {
-		c.highest = now
-	}
-	return now
+	return time.Now().Add(c.skew)
 }
 
-func (c *clock) set(skew time.Duration) {
+func (c *clock) jump(skew time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.skew = skew
+	c.before, c.skew, c.set = c.skew, skew, time.Now()
 	c.jumps++
 }
 
-func (c *clock) reached() time.Time {
+// turn checks a turn at the moment at which it was: in virtual time none passes
+// between its beginning and its commit. Its time is what the clock shows, or that of
+// the turn before, and its timers are due by then.
+func (c *clock) turn(t *testing.T, r durable.Recorded) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.highest
+	now, skew := time.Now(), c.skew
+	if c.set.Equal(now) {
+		skew = max(skew, c.before)
+	}
+	latest := now.Add(skew)
+	if last := c.turns[r.Instance.ID]; last.After(latest) {
+		latest = last
+	}
+	for _, ev := range r.Events {
+		switch {
+		case ev.Kind == history.OrchestratorStarted && ev.Time.After(latest):
+			t.Errorf("%s: a turn is of %v, and the clock shows %v", r.Instance.ID, ev.Time, latest)
+		case ev.Kind == history.OrchestratorStarted:
+			c.turns[r.Instance.ID] = ev.Time
+		case ev.Kind == history.TimerFired && ev.FireAt.After(latest):
+			t.Errorf("%s: a timer due at %v fired when the clock showed %v", r.Instance.ID, ev.FireAt, latest)
+		}
+	}
 }
 
 // TestTortureClock sets the clock up to two days forth and back under instances that
@@ -67,26 +85,29 @@ func TestTortureClock(t *testing.T) {
 
 func jumpingClock(t *testing.T, seed uint64) int {
 	r := rand.New(rand.NewPCG(seed, 2))
-	c := &clock{}
-	note := durable.NewActivity("note", func(_ context.Context, due time.Time) (int, error) {
-		if c.reached().Before(due) {
-			t.Errorf("seed %d: a timer due at %v fired when no clock had ever shown more than %v", seed, due, c.reached())
+	c := &clock{turns: map[string]time.Time{}}
+	// linger is answered while a timer runs, on whatever the clock is then.
+	linger := durable.NewActivity("linger", func(ctx context.Context, d time.Duration) (int, error) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(d):
 		}
-		return 1, nil
+		return 1, ctx.Err()
 	})
 	naps := durable.NewOrchestration("naps", func(ctx *durable.Context, naps []time.Duration) (int, error) {
 		sum := 0
 		for _, d := range naps {
-			due, err := ctx.Timer(d).Await()
+			timer := ctx.Timer(d)
+			n, err := linger.Call(ctx, d/2)
+			if err != nil {
+				return 0, err
+			}
+			due, err := timer.Await()
 			if err != nil {
 				return 0, err
 			}
 			if ctx.Now().Before(due) {
 				return 0, fmt.Errorf("it is %v and not yet %v", ctx.Now(), due)
-			}
-			n, err := note.Call(ctx, due)
-			if err != nil {
-				return 0, err
 			}
 			sum += n
 		}
@@ -97,8 +118,8 @@ func jumpingClock(t *testing.T, seed uint64) int {
 	disk := memory.New()
 	for life := range lives {
 		rt, err := durable.OpenStore(t.Context(), disk, durable.Options{
-			Now: c.now, Cached: []int{-1, 3, 0}[r.IntN(3)], Logger: slog.New(slog.DiscardHandler),
-		}, note, naps)
+			Now: c.now, OnTurn: func(r durable.Recorded) { c.turn(t, r) }, Cached: []int{-1, 3, 0}[r.IntN(3)], Logger: slog.New(slog.DiscardHandler),
+		}, linger, naps)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +136,7 @@ func jumpingClock(t *testing.T, seed uint64) int {
 		}
 		if life < lives-1 {
 			for range 30 {
-				c.set(time.Duration(r.Int64N(int64(96*time.Hour))) - 48*time.Hour)
+				c.jump(time.Duration(r.Int64N(int64(96*time.Hour))) - 48*time.Hour)
 				<-time.After(time.Duration(r.Int64N(int64(time.Hour)))) // virtual
 			}
 			image := disk.Clone() // the process is gone; what it still does reaches nothing
@@ -124,7 +145,7 @@ func jumpingClock(t *testing.T, seed uint64) int {
 			disk = image
 			continue
 		}
-		c.set(0)
+		c.jump(0)
 		ctx, cancel := context.WithTimeout(t.Context(), (48+each*10+48)*time.Hour)
 		for i := range instances {
 			got, err := naps.Wait(ctx, rt.Client(), instanceName(i))
