@@ -42,6 +42,8 @@ func (s *script) Turn(t *engine.Turn) {
 		case ev.Kind == history.ExecutionStarted:
 			s.input = ev.Data
 		case ev.Kind != history.EventRaised:
+		case ev.Name == "lock":
+			act(&history.Event{Kind: history.EntityLockRequested, Request: "section", LockSet: []string{string(ev.Data)}})
 		case ev.Name == "note":
 			t.CustomStatus = ev.Data
 		case ev.Name == "again":

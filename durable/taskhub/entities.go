@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
+	"github.com/agentrun-dev/agentrun/durable/store"
 	"github.com/agentrun-dev/agentrun/internal/protocol"
 )
 
@@ -41,8 +42,11 @@ func (c *sidecar) QueryEntities(ctx context.Context, m *protocol.QueryEntitiesRe
 
 // CleanEntityStorage removes empty entities and frees orphaned locks, on one page of entities.
 func (c *sidecar) CleanEntityStorage(ctx context.Context, m *protocol.CleanEntityStorageRequest) (*protocol.CleanEntityStorageResponse, error) {
-	done, next, err := c.s.hub.CleanEntities(ctx, engine.EntityCleaning{Empty: m.GetRemoveEmptyEntities(), Locks: m.GetReleaseOrphanedLocks()},
-		m.GetContinuationToken().GetValue())
+	q := store.Query{Token: m.GetContinuationToken().GetValue()}
+	if _, err := q.After(); err != nil {
+		return nil, toStatus(&callError{err.Error(), engine.ErrInvalid})
+	}
+	done, next, err := c.s.hub.CleanEntities(ctx, engine.EntityCleaning{Empty: m.GetRemoveEmptyEntities(), Locks: m.GetReleaseOrphanedLocks()}, q.Token)
 	if err != nil {
 		return nil, toStatus(err)
 	}

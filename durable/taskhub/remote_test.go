@@ -58,6 +58,8 @@ func events(h taskhub.Hub, ctx context.Context, id, execution string) answer {
 	return of(evs, nil)
 }
 
+func third(_ any, _ string, err error) error { return err }
+
 // TestSameAnswers fills a hub through the socket and asks it the same questions through the socket
 // and directly.
 func TestSameAnswers(t *testing.T) {
@@ -122,10 +124,13 @@ func TestSameAnswers(t *testing.T) {
 	must(remote.Raise(ctx, "again", "again", history.Payload("2")))
 	must(remote.Raise(ctx, "again", "end", history.Payload("!")))
 	must(remote.Terminate(ctx, "stopped", history.Payload("enough"), true))
+	start(engine.Start{ID: "locks", Name: "script"})
+	must(remote.Raise(ctx, "locks", "lock", history.Payload("@count@locked")))
 	must(remote.Suspend(ctx, "asleep", history.Payload("wait")))
 	must(remote.Signal(ctx, "@count@a", "add", history.Payload("3"), time.Time{}))
 	must(remote.Signal(ctx, "@count@a", "add", history.Payload("4"), time.Time{}))
-	must(remote.Signal(ctx, "@count@b", "add", nil, time.Time{}))
+	must(remote.Signal(ctx, "@COUNT@b", "add", nil, time.Time{}))
+	must(remote.Signal(ctx, "@count@later", "add", nil, time.Now().Add(time.Hour)))
 	ended := []string{"plain", "empty", "big", "failed", "again", "stopped"}
 	for _, id := range ended {
 		if _, err := remote.Wait(ctx, id); err != nil {
@@ -136,6 +141,9 @@ func TestSameAnswers(t *testing.T) {
 	must(remote.Resume(ctx, "absent", history.Payload("go")))
 
 	await(t, eng, "@count@b")
+	await(t, eng, "@count@locked")
+	b, err := eng.Entity(ctx, "@count@b")
+	must(err)
 
 	old, err := eng.Executions(ctx, "again")
 	must(err)
@@ -160,6 +168,28 @@ func TestSameAnswers(t *testing.T) {
 		{"entities", func(h taskhub.Hub) answer { return list(h.Entities(ctx, engine.EntityQuery{}, true)) }},
 		{"entities by prefix", func(h taskhub.Hub) answer {
 			return list(h.Entities(ctx, engine.EntityQuery{Prefix: "@count@b"}, false))
+		}},
+		{"entities by time", func(h taskhub.Hub) answer {
+			return list(h.Entities(ctx, engine.EntityQuery{ModifiedFrom: b.Modified, ModifiedTo: b.Modified.Add(1)}, true))
+		}},
+		{"transient entities", func(h taskhub.Hub) answer {
+			return list(h.Entities(ctx, engine.EntityQuery{Transient: true, Limit: 3}, true))
+		}},
+		{"entities with a wrong token", func(h taskhub.Hub) answer {
+			return only(third(h.Entities(ctx, engine.EntityQuery{Token: "nonsense"}, false)))
+		}},
+		{"locked entity", func(h taskhub.Hub) answer { return of(h.Entity(ctx, "@count@locked")) }},
+		{"entity to come", func(h taskhub.Hub) answer { return of(h.Entity(ctx, "@count@later")) }},
+		{"clean entities", func(h taskhub.Hub) answer {
+			done, token, err := h.CleanEntities(ctx, engine.EntityCleaning{Empty: true, Locks: true}, "")
+			return list([]engine.CleanedEntities{done}, token, err)
+		}},
+		{"clean with a wrong token", func(h taskhub.Hub) answer {
+			done, token, err := h.CleanEntities(ctx, engine.EntityCleaning{}, "nonsense")
+			return list([]engine.CleanedEntities{done}, token, err)
+		}},
+		{"signal with a long id", func(h taskhub.Hub) answer {
+			return only(h.Signal(ctx, "@count@"+tooLong, "add", nil, time.Time{}))
 		}},
 		{"payload", func(h taskhub.Hub) answer { return of(payload(h.Payload(ctx, history.HashOf(big)))) }},
 		{"payload of none", func(h taskhub.Hub) answer { return of(payload(h.Payload(ctx, history.HashOf([]byte("?"))))) }},

@@ -245,6 +245,29 @@ func TestProtocol(t *testing.T) {
 			}
 		}
 	})
+	t.Run("an entity to come", func(t *testing.T) {
+		later := timestamppb.New(time.Now().Add(time.Hour))
+		_, err := sdk.SignalEntity(ctx, &protocol.SignalEntityRequest{InstanceId: "@count@later", Name: "add", ScheduledTime: later})
+		must(err)
+		got, err := sdk.GetEntity(ctx, &protocol.GetEntityRequest{InstanceId: "@count@later", IncludeState: true})
+		must(err)
+		if got.GetExists() {
+			t.Errorf("it exists: %v", got)
+		}
+		for _, transient := range []bool{false, true} {
+			r, err := sdk.QueryEntities(ctx, &protocol.QueryEntitiesRequest{Query: &protocol.EntityQuery{
+				IncludeTransient: transient, InstanceIdStartsWith: wrapperspb.String("@count@later")}})
+			must(err)
+			if (len(r.GetEntities()) == 1) != transient {
+				t.Errorf("transient %v: %v", transient, r)
+			}
+		}
+		r, err := sdk.CleanEntityStorage(ctx, &protocol.CleanEntityStorageRequest{RemoveEmptyEntities: true, ReleaseOrphanedLocks: true})
+		must(err)
+		if r.GetEmptyEntitiesRemoved() != 0 || r.GetOrphanedLocksReleased() != 0 || r.GetContinuationToken() != nil {
+			t.Errorf("cleaned %v", r)
+		}
+	})
 	t.Run("refusals", func(t *testing.T) {
 		later := timestamppb.New(time.Now().Add(time.Hour))
 		_, start := sdk.StartInstance(ctx, &protocol.CreateInstanceRequest{Name: "script", OrchestrationIdReusePolicy: &protocol.OrchestrationIdReusePolicy{
@@ -253,12 +276,13 @@ func TestProtocol(t *testing.T) {
 		_, purge := sdk.PurgeInstances(ctx, &protocol.PurgeInstancesRequest{})
 		_, token := sdk.QueryInstances(ctx, &protocol.QueryInstancesRequest{Query: &protocol.InstanceQuery{ContinuationToken: wrapperspb.String("?")}})
 		_, size := sdk.QueryInstances(ctx, &protocol.QueryInstancesRequest{Query: &protocol.InstanceQuery{MaxInstanceCount: -1}})
+		_, clean := sdk.CleanEntityStorage(ctx, &protocol.CleanEntityStorageRequest{ContinuationToken: wrapperspb.String("?")})
 		_, long := sdk.SignalEntity(ctx, &protocol.SignalEntityRequest{InstanceId: "@count@" + strings.Repeat("k", 100), Name: "add"})
 		for i, c := range []struct {
 			err  error
 			code codes.Code
 		}{{start, codes.InvalidArgument}, {signal, codes.OK}, {purge, codes.InvalidArgument},
-			{token, codes.InvalidArgument}, {size, codes.InvalidArgument}, {long, codes.InvalidArgument}} {
+			{token, codes.InvalidArgument}, {size, codes.InvalidArgument}, {clean, codes.InvalidArgument}, {long, codes.InvalidArgument}} {
 			if status.Code(c.err) != c.code {
 				t.Errorf("%d: %v, want %v", i, c.err, c.code)
 			}
