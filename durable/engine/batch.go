@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/agentrun-dev/agentrun/durable/history"
 	"github.com/agentrun-dev/agentrun/durable/store"
 )
 
@@ -110,6 +109,7 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 		}
 		b.Effects = append(b.Effects, cs.effects...)
 	}
+	l.dropLost()
 	for i := range l.rows {
 		r := &l.rows[i]
 		if r.row == nil { // gone
@@ -160,17 +160,23 @@ func (l *commitLog) forget(cs *changeSet) {
 		in.known = false
 		l.litter()
 	}
-	lost := map[history.Hash]bool{}
 	b.Refs = slices.DeleteFunc(b.Refs, func(r store.PayloadRef) bool {
 		if r.Num == cs.row.Num {
-			lost[r.Hash] = true
+			l.lost = append(l.lost, r.Hash)
 		}
 		return r.Num == cs.row.Num
 	})
-	for _, r := range b.Refs {
-		delete(lost, r.Hash)
+}
+
+// dropLost leaves out payloads of entities that came and went within the batch,
+// unless somebody else keeps them by its end.
+func (l *commitLog) dropLost() {
+	for _, h := range l.lost {
+		if !slices.ContainsFunc(l.batch.Refs, func(r store.PayloadRef) bool { return r.Hash == h }) {
+			l.batch.Payloads = slices.DeleteFunc(l.batch.Payloads, func(p store.Payload) bool { return p.Hash == h })
+		}
 	}
-	b.Payloads = slices.DeleteFunc(b.Payloads, func(p store.Payload) bool { return lost[p.Hash] })
+	l.lost = l.lost[:0]
 }
 
 // archive closes the rows of an execution; those that follow are the next one's.

@@ -99,7 +99,8 @@ type commitLog struct {
 	rowKey  int64
 	index   map[*instance]int
 	rows    []rowBuilder
-	arena   []byte // joined events of the batch
+	arena   []byte         // joined events of the batch
+	lost    []history.Hash // see dropLost
 
 	spares spareBuffers
 }
