@@ -167,7 +167,13 @@ func (t *turn) letGo() {
 
 // terminateChildren passes a recursive termination on.
 func (t *turn) terminateChildren() {
-	for _, id := range sortedValues(t.in.children) {
+	ids := sortedValues(t.in.children)
+	if t.in.row.Generation > 0 {
+		ids = append(ids, t.earlierChildren()...)
+		slices.Sort(ids)
+		ids = slices.Compact(ids)
+	}
+	for _, id := range ids {
 		t.out(id, &history.Event{Kind: history.ExecutionTerminated, ID: history.FromOutside, Time: t.now, Data: t.terminated.Data, Recurse: true})
 	}
 }
