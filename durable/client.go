@@ -22,6 +22,9 @@ var (
 	// ErrNotEnded: the instance runs, or waits, and what was asked for is for those
 	// that have ended.
 	ErrNotEnded = engine.ErrNotEnded
+	// ErrSetAside: what the store has of the instance cannot be read. Everything else
+	// goes on; when its data is repaired and the program started again, so does it.
+	ErrSetAside = engine.ErrSetAside
 	// ErrCannotRewind: the instance has not failed, or its code does not replay
 	// without its failures.
 	ErrCannotRewind = engine.ErrCannotRewind

@@ -266,6 +266,11 @@ func (e *Engine) Wait(ctx context.Context, id string) (*State, error) {
 		if err == nil && r.Status.Ended() {
 			return e.state(ctx, r, true)
 		}
+		if err == nil || errors.Is(err, ErrNotFound) {
+			if aside := e.instances.aside(id); aside != nil {
+				err = aside
+			}
+		}
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, err
 		}

@@ -18,6 +18,9 @@ type instance struct {
 	wake bool // a turn is due although the box may be empty
 	busy bool // it is queued for a turn or runs one: somebody owns it
 	dead bool // evicted: whoever holds it must look it up again
+	// aside is why it cannot be read (aside.go): nothing is done with it. It is set
+	// once, by the owner.
+	aside error
 
 	// What follows belongs to the owner.
 

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -35,10 +34,16 @@ func (e *Engine) own(in *instance) {
 		if !ok {
 			break
 		}
+		if in.aside != nil {
+			e.refuse(in, msgs)
+			continue
+		}
 		if !in.loaded {
 			stored, err := e.load(in)
 			if err != nil && e.Err() == nil {
-				e.halt(fmt.Errorf("instance %s cannot be read: %w", in.id, err))
+				e.setAside(in, err)
+				e.refuse(in, msgs)
+				continue
 			}
 			if e.Err() != nil {
 				failMessages(msgs, e.stopError())
@@ -57,6 +62,9 @@ func (e *Engine) own(in *instance) {
 		exists = in.exists
 	}
 	committed := e.commits.committed.Load()
+	if in.isAside() != nil {
+		return // it stays in memory, so that nobody reads it again
+	}
 	if !exists {
 		e.instances.drop(in, committed)
 	} else {
@@ -90,6 +98,11 @@ func (e *Engine) orchestrationTurn(in *instance, msgs []*message, woken bool) {
 		t.receive(m)
 	}
 	t.run()
+	if in.aside != nil {
+		t.e.payloads.unpin(t.cs.pieces)
+		t.cs.fail(in.aside)
+		return
+	}
 	if woken && t.expired() {
 		e.expired.add(in.id)
 	}
@@ -378,7 +391,7 @@ func (t *turn) run() {
 	}
 	in.exec.Turn(req)
 	if req.Err != nil {
-		t.e.halt(fmt.Errorf("the history of %s cannot be read: %w", in.id, req.Err))
+		t.e.setAside(in, req.Err)
 		return
 	}
 	t.record(t.new...)

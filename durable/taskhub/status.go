@@ -42,6 +42,7 @@ var kinds = []struct {
 	{engine.ErrInvalid, codes.InvalidArgument},
 	{engine.ErrNotEnded, codes.FailedPrecondition},
 	{engine.ErrCannotRewind, codes.FailedPrecondition},
+	{engine.ErrSetAside, codes.DataLoss},
 	{context.DeadlineExceeded, codes.DeadlineExceeded},
 	{context.Canceled, codes.Canceled},
 	{errEnding, codes.Unavailable},
