@@ -19,8 +19,9 @@ import (
 // scratched is a store with damaged data of one instance: its row, or its history.
 type scratched struct {
 	store.Store
-	what atomic.Value // "row", "history", or ""
-	num  int64
+	what  atomic.Value // "row", "history", or "replay": the history when it is read again
+	num   int64
+	reads atomic.Int64
 }
 
 func (s *scratched) Instance(ctx context.Context, id string) (*store.Instance, error) {
@@ -33,9 +34,9 @@ func (s *scratched) Instance(ctx context.Context, id string) (*store.Instance, e
 
 func (s *scratched) History(ctx context.Context, last int64) iter.Seq2[[]byte, error] {
 	in, err := s.Store.Query(ctx, store.Query{})
-	if err == nil && s.what.Load() == "history" {
+	if err == nil && s.what.Load() != "row" {
 		for _, x := range in.Instances {
-			if x.Num == s.num && x.Last == last {
+			if x.Num == s.num && x.Last == last && (s.what.Load() == "history" || s.reads.Add(1) > 1) {
 				return func(yield func([]byte, error) bool) { yield([]byte{0xff, 0xff}, nil) }
 			}
 		}
@@ -47,7 +48,7 @@ func (s *scratched) History(ctx context.Context, last int64) iter.Seq2[[]byte, e
 // it is logged once, and all else goes on. After the repair it goes on as well,
 // with what was sent to it since.
 func TestSetAside(t *testing.T) {
-	for _, what := range []string{"row", "history"} {
+	for _, what := range []string{"row", "history", "replay"} {
 		for _, evicted := range []bool{false, true} {
 			t.Run(what, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
