@@ -14,6 +14,10 @@ type rowBuilder struct {
 	in    *instance
 	turns [][]byte // the events of each, which belong to its change set
 	row   *store.Instance
+
+	// What follows the turn that row is of was written ahead: the row ends before it.
+	ahead       bool
+	first, last int64
 }
 
 // maxArena bounds the memory that is kept from one batch to the next.
@@ -72,7 +76,7 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 		}
 		if cs.gone {
 			l.forget(cs)
-		} else if cs.row != nil {
+		} else if cs.row != nil || len(cs.events) > 0 {
 			if err := l.addTurn(cs); err != nil {
 				return nil, err
 			}
@@ -112,17 +116,19 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 	l.dropLost()
 	for i := range l.rows {
 		r := &l.rows[i]
-		if r.row == nil { // gone
-			continue
-		}
 		if err := l.flush(r); err != nil {
 			return nil, err
 		}
-		r.row.First, r.row.Last = r.in.first, r.in.lastRow
+		if r.row == nil {
+			continue // gone, or only written ahead
+		}
+		if r.row.First, r.row.Last = r.in.first, r.in.lastRow; r.ahead {
+			r.row.First, r.row.Last = r.first, r.last
+		}
 		b.Instances = append(b.Instances, store.InstanceRow{Instance: r.row, New: !r.in.known})
 		r.in.known = true
 	}
-	if len(b.Instances)+len(b.Inbox)+len(b.Consumed)+len(b.Effects)+len(b.Payloads)+len(b.Purged) == 0 {
+	if len(b.Instances)+len(b.History)+len(b.Inbox)+len(b.Consumed)+len(b.Effects)+len(b.Payloads)+len(b.Purged) == 0 {
 		return nil, nil
 	}
 	return b, nil
@@ -138,10 +144,18 @@ func (l *commitLog) addTurn(cs *changeSet) error {
 			return err
 		}
 	}
+	if cs.row == nil && r.row != nil && !r.ahead {
+		if err := l.flush(r); err != nil {
+			return err
+		}
+		r.ahead, r.first, r.last = true, r.in.first, r.in.lastRow
+	}
 	if len(cs.events) > 0 {
 		r.turns = append(r.turns, cs.events)
 	}
-	r.row = cs.row
+	if cs.row != nil {
+		r.row, r.ahead = cs.row, false
+	}
 	if cs.ended != nil {
 		return l.archive(r, cs.ended)
 	}

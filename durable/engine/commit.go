@@ -15,8 +15,8 @@ import (
 // changeSet is what one turn did. It is complete when it is submitted; from
 // then on it belongs to the log.
 type changeSet struct {
-	in  *instance // whose row and history it writes; nil: only the rest
-	row *store.Instance
+	in  *instance       // whose row and history it writes; nil: only the rest
+	row *store.Instance // nil with events: they are written ahead, see turn.writeAhead
 	// gone says that the instance is no longer there, and row what it was.
 	gone bool
 	// events are the turn's, as history rows hold them.

@@ -346,10 +346,17 @@ func operate(entity, data string) *history.Event {
 // spy sees the batches.
 type spy struct {
 	store.Store
-	commit func(*store.Batch)
+	commit    func(*store.Batch) // before; may be nil
+	committed func()             // after; may be nil
 }
 
 func (s *spy) Commit(ctx context.Context, b *store.Batch) error {
-	s.commit(b)
-	return s.Store.Commit(ctx, b)
+	if s.commit != nil {
+		s.commit(b)
+	}
+	err := s.Store.Commit(ctx, b)
+	if s.committed != nil {
+		s.committed()
+	}
+	return err
 }

@@ -418,6 +418,23 @@ func (t *turn) record(evs ...*history.Event) {
 		t.in.row.Events++
 		t.e.encode(t.cs, ev)
 	}
+	if len(t.cs.events) > maxTurn && t.cs.replaced == nil {
+		t.writeAhead()
+	}
+}
+
+// maxTurn bounds the bytes of events that one change set holds.
+const maxTurn = 1 << 20
+
+// writeAhead lets the events so far go before the rest of the turn, as history
+// rows that nothing points to until the turn's own change set writes the
+// instance's row. So a turn of any size is still all or nothing, but neither lies
+// in memory as a whole nor holds up the commits of others; a crash in between
+// leaves rows that nobody will ever read.
+func (t *turn) writeAhead() {
+	ahead := &changeSet{in: t.in, events: t.cs.events}
+	t.cs.events = nil
+	t.e.commits.submit(ahead)
 }
 
 // submit puts the change set into the log, and lets out what need not wait for
