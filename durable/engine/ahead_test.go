@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -105,6 +106,50 @@ func TestLargeTurn(t *testing.T) {
 	if half < 2 {
 		t.Errorf("%d of %d crashes were within the turn", half, len(images))
 	}
+}
+
+// TestFullMailbox shows that results wait outside of a mailbox that its instance
+// does not get round to empty, so that they do not fill the memory.
+func TestFullMailbox(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const calls, atOnce, size = 2_000, 16, 12_000
+		gate := make(chan struct{})
+		fan := func(seen []*history.Event) (all []*history.Event) {
+			for range calls {
+				all = append(all, schedule("large", ""))
+			}
+			if len(seen) > 2 { // an answer came
+				<-gate
+			}
+			if len(seen) > calls { // with OrchestratorStarted in each turn
+				answers := 0
+				for _, ev := range seen {
+					if ev.Kind == history.TaskCompleted {
+						answers++
+					}
+				}
+				if answers == calls {
+					all = append(all, complete("done"))
+				}
+			}
+			return all
+		}
+		var ran atomic.Int64
+		large := activity("large", AtLeastOnce, func(*Call) string {
+			ran.Add(1)
+			return strings.Repeat("x", size)
+		})
+		e := start(t, memory.New(), Definitions{Orchestrations: []Orchestration{orchestration("fan", fan)}, Activities: []Activity{large}},
+			Options{Activities: atOnce})
+		begin(t, e, "f", "fan", "")
+		synctest.Wait()
+		if n := ran.Load(); n < maxBox/size || n > maxBox/size+3*atOnce {
+			t.Errorf("%d results were made for an instance that takes none, want about %d", n, maxBox/size)
+		}
+		close(gate)
+		equal(t, "output", finish(t, e, "f"), "done")
+		end(t, e)
+	})
 }
 
 // What a turn writes ahead may be in one batch with the turn before it, which

@@ -276,10 +276,23 @@ func (e *Engine) finishCall(ctx context.Context, c *call, o callResult) {
 	m := &message{to: c.in.id, exec: c.exec, ev: ev, call: c, pieces: o.pieces}
 	e.payloads.pin(o.pieces)
 	e.commits.await()
+	e.awaitRoom(c.in)
 	if in := e.post(c.in.id, []*message{m}); in != nil {
 		e.own(in)
 	}
 	e.commits.drive(true)
+}
+
+// awaitRoom holds back a result while so many wait for the same instance that its
+// turns cannot keep up: of a fan-out of 100,000, their memory.
+func (e *Engine) awaitRoom(in *instance) {
+	for full := in.full(); full != nil; full = in.full() {
+		select {
+		case <-full:
+		case <-e.halted:
+			return
+		}
+	}
 }
 
 // perform runs the activity's function.

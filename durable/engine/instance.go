@@ -22,6 +22,9 @@ type instance struct {
 	// once, by the owner.
 	aside error
 
+	boxed int           // bytes in box
+	room  chan struct{} // closed when less than maxBox is in it; nil if nobody waits for that
+
 	// What follows belongs to the owner.
 
 	loaded bool
@@ -211,6 +214,9 @@ func (e *Engine) post(id string, msgs []*message) *instance {
 			continue
 		}
 		in.box = append(in.box, msgs...)
+		for _, m := range msgs {
+			in.boxed += m.size()
+		}
 		own := !in.busy
 		in.busy = true
 		if len(msgs) == 0 {
@@ -232,6 +238,24 @@ func (e *Engine) wakeUp(id string) { e.deliver(id) }
 
 // maxDrain bounds the bytes of messages that one turn takes.
 const maxDrain = 1 << 20
+
+// maxBox is the size of a mailbox from which on results of activities wait to be
+// put into it.
+const maxBox = 2 * maxDrain
+
+// full gives, while the mailbox is too large and somebody is about to empty it, a
+// channel that is closed when it no longer is; else nil.
+func (in *instance) full() <-chan struct{} {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.boxed < maxBox || !in.busy {
+		return nil
+	}
+	if in.room == nil {
+		in.room = make(chan struct{})
+	}
+	return in.room
+}
 
 // take empties the mailbox into a turn, or gives up the ownership.
 //
@@ -258,6 +282,10 @@ func (in *instance) take() (msgs []*message, woken, more bool) {
 	if in.box = in.box[n:]; len(in.box) == 0 {
 		in.box = nil
 	}
+	if in.boxed -= size; in.boxed < maxBox && in.room != nil {
+		close(in.room)
+		in.room = nil
+	}
 	return msgs, woken, true
 }
 
@@ -265,6 +293,9 @@ func (in *instance) take() (msgs []*message, woken, more bool) {
 func (in *instance) pushFront(msgs []*message) {
 	in.mu.Lock()
 	in.box = append(append(make([]*message, 0, len(msgs)+len(in.box)), msgs...), in.box...)
+	for _, m := range msgs {
+		in.boxed += m.size()
+	}
 	in.mu.Unlock()
 }
 
