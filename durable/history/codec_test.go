@@ -116,7 +116,8 @@ func TestAbsentIsNotEmpty(t *testing.T) {
 
 // TestExtensions: ours survive our codec, and neither leave by ToProto nor enter by FromProto.
 func TestExtensions(t *testing.T) {
-	e := &Event{Kind: TaskScheduled, ID: 5, Name: "charge", Data: Payload("secret"), DataRef: HashOf([]byte("secret")), Call: 3, Attempt: 2}
+	e := &Event{Kind: TaskScheduled, ID: 5, Name: "charge", Data: Payload("secret"), DataRef: HashOf([]byte("secret")), Call: 3, Attempt: 2,
+		Terms: &Terms{StartToClose: time.Second, Heartbeat: -1, Deadline: time.Unix(7, 8).UTC(), Priority: 1}}
 	b := AppendEvent(nil, e)
 	if bytes.Contains(b, e.Data) {
 		t.Error("an event with a reference has its data inside as well")
@@ -139,7 +140,7 @@ func TestExtensions(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := must(FromProto(foreign))
-	if !got.DataRef.IsZero() || got.Call != 0 || got.Attempt != 0 {
+	if !got.DataRef.IsZero() || got.Call != 0 || got.Attempt != 0 || got.Terms != nil {
 		t.Errorf("FromProto took over the extensions of a message: %+v", got)
 	}
 	if _, err := ToProto(&Event{Kind: TaskScheduled, Name: "a\xff"}); err == nil {
@@ -168,9 +169,9 @@ func TestUnknownKind(t *testing.T) {
 
 // TestLastKindWins is the rule of a oneof.
 func TestLastKindWins(t *testing.T) {
-	b := AppendEvent(nil, &Event{Kind: EventRaised, ID: -1, Name: "a", Data: Payload("x"), Call: 1})
+	b := AppendEvent(nil, &Event{Kind: EventRaised, ID: -1, Name: "a", Data: Payload("x"), Call: 1, Terms: &Terms{Priority: 1}})
 	b = AppendEvent(b, &Event{Kind: TaskCompleted, Answers: 2})
-	want := &Event{Kind: TaskCompleted, ID: -1, Answers: 2, Call: 1}
+	want := &Event{Kind: TaskCompleted, ID: -1, Answers: 2, Call: 1, Terms: &Terms{Priority: 1}}
 	if diff := cmp.Diff(want, must(DecodeEvent(b))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -32,6 +32,8 @@ func decodeEvent(e *Event, b []byte) error {
 			e.Call = int32(c.varint)
 		case c.is(lineageField, protowire.BytesType):
 			e.Lineage = string(c.bytes)
+		case c.is(termsField, protowire.BytesType):
+			e.Terms, err = decodeTerms(c.bytes)
 		case c.wire == protowire.BytesType && c.number >= protowire.Number(firstKind) && c.number <= protowire.Number(lastKind):
 			err = decodeBody(e, Kind(c.number), c.bytes)
 		}
@@ -57,7 +59,7 @@ func decodeBody(e *Event, k Kind, b []byte) error {
 		return nil
 	}
 	if e.Kind != 0 && e.Kind != k {
-		*e = Event{ID: e.ID, Time: e.Time, DataRef: e.DataRef, Attempt: e.Attempt, Call: e.Call, Lineage: e.Lineage}
+		*e = Event{ID: e.ID, Time: e.Time, DataRef: e.DataRef, Attempt: e.Attempt, Call: e.Call, Lineage: e.Lineage, Terms: e.Terms}
 	}
 	e.Kind = k
 	if l == nil || l.raw {

@@ -58,12 +58,14 @@
 // reads whole histories when it replays. [ToProto] and [FromProto] are for where the generated message
 // is needed.
 //
-// Beside the fields of the protocol we write four of our own, numbered from 1000 up:
+// Beside the fields of the protocol we write five of our own, numbered from 1000 up:
 //
 //	1000  bytes  DataRef: the SHA-256 of data that the store keeps apart from the event
 //	1001  int32  Attempt: which try of a call this is, from 1; of a start: how often it was rewound
 //	1002  int32  Call: which logical call it belongs to, from 1
 //	1003  text   Lineage: of the start of an execution that was rewound: which one it was first
+//	1004  Terms  timeouts and priority of an activity's call: its start to close (1) and heartbeat (2)
+//	             in nanoseconds, the Timestamp of its deadline (3), its priority (4)
 //
 // Any protobuf decoder reads over them. They stay at home: ToProto leaves them out and FromProto does
 // not take them in.

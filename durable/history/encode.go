@@ -31,6 +31,9 @@ func appendEvent(b []byte, e *Event) []byte {
 		b = protowire.AppendTag(b, lineageField, protowire.BytesType)
 		b = protowire.AppendString(b, e.Lineage)
 	}
+	if e.Terms != nil {
+		b = appendTerms(b, e.Terms)
+	}
 	return b
 }
 

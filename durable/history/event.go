@@ -104,6 +104,11 @@ type Event struct {
 	// from; Attempt is how often there was a rewind since. It is ours too.
 	Lineage string `json:"lineage,omitempty"`
 
+	// Terms are those of a call that its caller set; nil for none. They are ours
+	// too, and cannot be recomputed by replay: a changed program keeps the terms
+	// that a call was scheduled with.
+	Terms *Terms `json:"terms,omitempty"`
+
 	// Raw holds the encoded body of an event whose kind this package gives no
 	// fields to (HistoryState, or one from a newer protocol). It is written
 	// back unchanged.

@@ -13,6 +13,7 @@ const (
 	attemptField   protowire.Number = firstExtension + 1
 	callField      protowire.Number = firstExtension + 2
 	lineageField   protowire.Number = firstExtension + 3
+	termsField     protowire.Number = firstExtension + 4
 )
 
 // A form is how a field looks on the wire.

@@ -25,6 +25,12 @@ func drawEvent(t *rapid.T) *Event {
 		Attempt: number.Draw(t, "attempt"),
 		Call:    number.Draw(t, "call"),
 	}
+	if rapid.Bool().Draw(t, "terms") {
+		e.Terms = &Terms{
+			StartToClose: time.Duration(rapid.Int64().Draw(t, "start to close")), Heartbeat: time.Duration(rapid.Int64().Draw(t, "heartbeat")),
+			Deadline: drawTime(t), Priority: number.Draw(t, "priority"),
+		}
+	}
 	l := e.Kind.layout()
 	if l == nil || l.raw {
 		e.Raw = slices.Clone(rapid.SliceOf(rapid.Byte()).Draw(t, "raw"))

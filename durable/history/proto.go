@@ -17,7 +17,7 @@ func ToProto(e *Event) (*protocol.HistoryEvent, error) {
 		return nil, fmt.Errorf("history: %s event %d: its payload %s was not loaded", e.Kind, e.ID, e.DataRef)
 	}
 	plain := *e
-	plain.DataRef, plain.Attempt, plain.Call, plain.Lineage = Hash{}, 0, 0, ""
+	plain.DataRef, plain.Attempt, plain.Call, plain.Lineage, plain.Terms = Hash{}, 0, 0, "", nil
 	m := new(protocol.HistoryEvent)
 	if err := proto.Unmarshal(AppendEvent(nil, &plain), m); err != nil {
 		return nil, fmt.Errorf("history: %s event %d for the protocol: %w", e.Kind, e.ID, err)
@@ -39,6 +39,6 @@ func FromProto(m *protocol.HistoryEvent) (*Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.DataRef, e.Attempt, e.Call, e.Lineage = Hash{}, 0, 0, ""
+	e.DataRef, e.Attempt, e.Call, e.Lineage, e.Terms = Hash{}, 0, 0, "", nil
 	return e, nil
 }
