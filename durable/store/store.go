@@ -68,6 +68,9 @@ type Store interface {
 	// Effects gives the records of an instance's unsafe effects, in the order of
 	// their intents (then of execution and ID).
 	Effects(ctx context.Context, num int64) ([]Effect, error)
+	// Progress streams every call's progress that is kept, in the order of
+	// instance, execution and call. There is some only of calls that are not over.
+	Progress(ctx context.Context) iter.Seq2[Progress, error]
 	// Query lists instances.
 	Query(ctx context.Context, q Query) (Page, error)
 
@@ -100,6 +103,7 @@ type Batch struct {
 	Payloads  []Payload     // stored once by hash; one that exists is left alone
 	Refs      []PayloadRef  // which instance keeps which payload; repeating one is harmless
 	Effects   []EffectWrite
+	Progress  []ProgressWrite // in the order in which they happened: a call may be there more than once
 	// Purged are numbers of stored instances that go before the rest of the batch is
 	// written, so that it may take their ids again; a number that is not stored
 	// is an error. From the commit on no read that begins with an id finds them:
@@ -209,6 +213,27 @@ type Effect struct {
 // EffectWrite writes an intent (Receipt zero) or completes one: the record as it
 // is to be, whole, in place of one with the same key.
 type EffectWrite struct{ Effect }
+
+// ProgressKey names one logical call of an activity, with all its attempts.
+type ProgressKey struct {
+	Num       int64  // instance
+	Execution string // execution in which it was scheduled
+	Call      int32  // history.Event.Call; the ID of its TaskScheduled event where that has none
+}
+
+// Progress is how far a call that is not over had come, as it said last.
+type Progress struct {
+	ProgressKey
+	Data history.Payload // nil is absent
+	At   time.Time       // when it said so
+}
+
+// ProgressWrite keeps a call's progress in place of an earlier one, or forgets
+// it; forgetting what is not there is harmless.
+type ProgressWrite struct {
+	Progress
+	Gone bool // the call is over: only the key counts
+}
 
 // Recovery is the state of a store when it is opened.
 type Recovery struct {

@@ -139,6 +139,15 @@ func (d *data) apply(b *store.Batch) {
 		e.Intent, e.Receipt = e.Intent.Round(0).UTC(), e.Receipt.Round(0).UTC()
 		d.effects[e.EffectKey] = e
 	}
+	for _, w := range b.Progress {
+		if w.Gone {
+			delete(d.progress, w.ProgressKey)
+			continue
+		}
+		p := w.Progress
+		p.Data, p.At = bytes.Clone(p.Data), p.At.Round(0).UTC()
+		d.progress[p.ProgressKey] = p
+	}
 }
 
 // copyInstance copies all that in points to. Times lose their location and

@@ -79,6 +79,7 @@ type data struct {
 	payloads  map[history.Hash][]byte
 	refs      map[store.PayloadRef]struct{}
 	effects   map[store.EffectKey]store.Effect
+	progress  map[store.ProgressKey]store.Progress
 }
 
 type endedKey struct {
@@ -97,6 +98,7 @@ func newData() *data {
 		payloads:  map[history.Hash][]byte{},
 		refs:      map[store.PayloadRef]struct{}{},
 		effects:   map[store.EffectKey]store.Effect{},
+		progress:  map[store.ProgressKey]store.Progress{},
 	}
 }
 
@@ -113,6 +115,7 @@ func (d *data) clone() *data {
 		payloads:  maps.Clone(d.payloads),
 		refs:      maps.Clone(d.refs),
 		effects:   maps.Clone(d.effects),
+		progress:  maps.Clone(d.progress),
 	}
 }
 

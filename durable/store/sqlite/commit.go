@@ -21,6 +21,7 @@ type writer struct {
 	updateBoth, row, ended, message, consume         *sqlite.Stmt
 	payload, ref, effect                             *sqlite.Stmt
 	purge                                            purger
+	progress, forget                                 *sqlite.Stmt
 }
 
 // An update names an indexed column only if it changes: a column that is set
@@ -56,6 +57,8 @@ func newWriter(c *sqlite.Conn) (*writer, error) {
 		{&w.ref, `insert into payload_ref(num, hash) values(?1, ?2) on conflict do nothing`},
 		{&w.effect, `insert or replace into effect(num, execution, id, activity, key, intent, receipt, failed)
 			values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)`},
+		{&w.progress, `insert or replace into progress(num, execution, call, at, data) values(?1, ?2, ?3, ?4, ?5)`},
+		{&w.forget, `delete from progress where num = ?1 and execution = ?2 and call = ?3`},
 	} {
 		st, err := c.Prepare(p.query)
 		if err != nil {
@@ -195,6 +198,11 @@ func (w *writer) write(b *store.Batch) error {
 	for i := range b.Effects {
 		if err := w.effectRow(&b.Effects[i].Effect); err != nil {
 			return fmt.Errorf("effect %d of instance %d: %w", b.Effects[i].ID, b.Effects[i].Num, err)
+		}
+	}
+	for i := range b.Progress {
+		if err := w.progressRow(&b.Progress[i]); err != nil {
+			return fmt.Errorf("progress of call %d of instance %d: %w", b.Progress[i].Call, b.Progress[i].Num, err)
 		}
 	}
 	return nil

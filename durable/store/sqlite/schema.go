@@ -127,10 +127,20 @@ create table purged(
 	num integer primary key,
 	last integer not null
 ) strict;
+
+-- It holds little: rows of calls that are not over and have told how far they are.
+create table progress(
+	num integer not null,
+	execution text not null,
+	call integer not null,
+	at integer,
+	data blob,
+	primary key(num, execution, call)
+) strict, without rowid;
 `
 
 // upgrades lead from each earlier format to the next one; upgrades[0] is from
-// format 1 to 2, which brought purge.
+// format 1 to 2, which brought purge and progress.
 var upgrades = [format - 1]string{`
 create index instance_parent on instance(parent, num) where parent <> '';
 create index payload_ref_hash on payload_ref(hash);
@@ -138,6 +148,14 @@ create table purged(
 	num integer primary key,
 	last integer not null
 ) strict;
+create table progress(
+	num integer not null,
+	execution text not null,
+	call integer not null,
+	at integer,
+	data blob,
+	primary key(num, execution, call)
+) strict, without rowid;
 `}
 
 // identify finds out what a database is before anything in it is changed. It
@@ -179,8 +197,7 @@ func identify(c *sqlite.Conn, name string) (int64, error) {
 }
 
 // begin creates the tables of an empty database or brings an older one to this
-// format, prepares the statements that
-// need them and counts up the epoch, in one transaction: a crash leaves an empty
+// format, prepares the statements that need them and counts up the epoch, in one transaction: a crash leaves an empty
 // database or a complete one, and one in which something is missing stays as it
 // was.
 func begin(c *sqlite.Conn, found int64) (w *writer, epoch uint64, err error) {

@@ -32,6 +32,7 @@ const (
 	OpInbox      Op = "inbox"
 	OpPayload    Op = "payload"
 	OpEffects    Op = "effects"
+	OpProgress   Op = "progress"
 	OpQuery      Op = "query"
 	OpClose      Op = "close"
 )
@@ -174,6 +175,11 @@ func (f *Faulty) Payload(ctx context.Context, h history.Hash) ([]byte, error) {
 // Effects can fail.
 func (f *Faulty) Effects(ctx context.Context, num int64) ([]store.Effect, error) {
 	return faulty(f, OpEffects, func() ([]store.Effect, error) { return f.s.Effects(ctx, num) })
+}
+
+// Progress can fail at its start and at each record.
+func (f *Faulty) Progress(ctx context.Context) iter.Seq2[store.Progress, error] {
+	return faultySeq(f, OpProgress, OpProgress, f.s.Progress(ctx))
 }
 
 // Query can fail.

@@ -47,6 +47,7 @@ func Run(t *testing.T, factory func(t *testing.T) Factory) {
 		{"Payload", testPayload},
 		{"Purge", testPurge},
 		{"Effect", testEffect},
+		{"Progress", testProgress},
 		{"Query", testQuery},
 		{"Recover", testRecover},
 		{"Lease", testLease},
