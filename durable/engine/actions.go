@@ -33,6 +33,10 @@ func (t *turn) act(a *history.Event, req *Turn) {
 		c := t.e.newCall(in, a)
 		t.e.recallRewound(in, c)
 		in.tasks[a.ID] = c
+		if c.terms != nil {
+			t.e.prepare(c)
+			t.cs.timed = append(t.cs.timed, c)
+		}
 		switch {
 		case c.act == nil: // waits for a program that has it
 		case c.act.Effect == Pure && t.mayRunAhead(c.act):
@@ -99,9 +103,12 @@ func (t *turn) giveUp(id int32) {
 		return
 	}
 	t.cs.abort = append(t.cs.abort, c)
-	if !c.mustAnswer() {
-		delete(in.tasks, id)
+	if c.mustAnswer() {
+		return
 	}
+	delete(in.tasks, id)
+	c.mute()
+	t.cs.progress = t.e.progress.forget(t.cs.progress, c.progressKey())
 }
 
 // childID is the id of a child that was given none: fixed length at any depth.
@@ -121,8 +128,12 @@ func (t *turn) reply(m *message) { t.cs.out = append(t.cs.out, m) }
 // newCall makes the call of an activity that was scheduled.
 func (e *Engine) newCall(in *instance, ev *history.Event) *call {
 	r := &in.row
-	return &call{in: in, act: e.activities[ev.Name], exec: r.Execution, num: r.Num, ev: ev, hub: e.opts.Hub, origin: r.Origin,
+	c := &call{in: in, act: e.activities[ev.Name], exec: r.Execution, num: r.Num, ev: ev, hub: e.opts.Hub, origin: r.Origin,
 		generation: r.Generation - in.rewinds}
+	if ev.Terms != nil || c.act != nil && c.act.limited() {
+		c.terms = e.termsOf(c)
+	}
+	return c
 }
 
 // finish ends the execution with its ExecutionCompleted event, which act has
@@ -157,7 +168,8 @@ func (t *turn) letGo() {
 	for _, c := range in.tasks {
 		t.cs.abort = append(t.cs.abort, c)
 	}
-	t.inline, t.cs.calls = nil, nil // what the last turn started never runs
+	t.cs.progress = t.e.progress.forgetAll(t.cs.progress, in.row.Num, in.row.Execution, in.tasks)
+	t.inline, t.cs.calls, t.cs.timed = nil, nil, nil // what the last turn started never runs
 	t.freeLocks()
 	if in.exec != nil {
 		in.exec.Close()

@@ -64,6 +64,7 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 	*b = store.Batch{
 		Epoch: l.epoch, Instances: b.Instances[:0], History: b.History[:0], Ended: b.Ended[:0], Inbox: b.Inbox[:0],
 		Consumed: b.Consumed[:0], Purged: b.Purged[:0], Payloads: b.Payloads[:0], Refs: b.Refs[:0], Effects: b.Effects[:0],
+		Progress: b.Progress[:0],
 	}
 	for _, cs := range q {
 		for _, m := range cs.used {
@@ -112,6 +113,7 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 			continue
 		}
 		b.Effects = append(b.Effects, cs.effects...)
+		b.Progress = append(b.Progress, cs.progress...)
 	}
 	l.dropLost()
 	for i := range l.rows {
@@ -128,7 +130,7 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 		b.Instances = append(b.Instances, store.InstanceRow{Instance: r.row, New: !r.in.known})
 		r.in.known = true
 	}
-	if len(b.Instances)+len(b.History)+len(b.Inbox)+len(b.Consumed)+len(b.Effects)+len(b.Payloads)+len(b.Purged) == 0 {
+	if len(b.Instances)+len(b.History)+len(b.Inbox)+len(b.Consumed)+len(b.Effects)+len(b.Payloads)+len(b.Purged)+len(b.Progress) == 0 {
 		return nil, nil
 	}
 	return b, nil

@@ -30,16 +30,18 @@ type changeSet struct {
 	// goes before the rest of the change set (purge.go).
 	purged int64
 
-	out     []*message // sent to other instances
-	used    []*message // consumed, or dropped
-	hold    []*message // for the instance itself: what it cannot run here, or not yet
-	pieces  []Piece
-	keep    []history.Hash
-	effects []store.EffectWrite
-	intent  *call // the call whose intent effects has; not written if the call is aborted by then
+	out      []*message // sent to other instances
+	used     []*message // consumed, or dropped
+	hold     []*message // for the instance itself: what it cannot run here, or not yet
+	pieces   []Piece
+	keep     []history.Hash
+	effects  []store.EffectWrite
+	intent   *call // the call whose intent effects has; not written if the call is aborted by then
+	progress []store.ProgressWrite
 
 	// The effects, after the commit.
 	calls []*call // activities to start
+	timed []*call // activities whose deadlines count from here on
 	abort []*call // activities whose orchestration has ended
 	acks  []ack
 	told  *Recorded // for OnTurn
@@ -152,6 +154,9 @@ func (l *commitLog) submit(cs *changeSet) {
 	cs.size += len(cs.events) + 256
 	for _, p := range cs.pieces {
 		cs.size += len(p.Data)
+	}
+	for i := range cs.progress {
+		cs.size += len(cs.progress[i].Data) + 64
 	}
 	l.mu.Lock()
 	for l.bytes > maxAhead && !l.stopped {
@@ -341,6 +346,9 @@ func (l *commitLog) release(cs *changeSet, calls []*call) []*call {
 	l.e.payloads.unpin(cs.pieces)
 	for _, c := range cs.abort {
 		c.abort()
+	}
+	for _, c := range cs.timed {
+		l.e.watch(c)
 	}
 	for _, a := range cs.acks {
 		a.tell(a.err)

@@ -66,6 +66,9 @@ type Turn struct {
 	// Diverged is set when the code, replayed, did something else than the past
 	// has; Actions is then the end as a failure.
 	Diverged bool
+	// Over are the logical calls of activities that failed and are not tried
+	// again: their progress is of no more use.
+	Over []int32
 	// Err is set when the past could not be read: the turn did nothing.
 	Err error
 }
@@ -93,6 +96,14 @@ type Activity struct {
 	// disk: what a crash would make to be paid twice is one call, not a chain.
 	Costly bool
 	Run    func(ctx context.Context, c *Call) Outcome
+	// StartToClose bounds one attempt, and Heartbeat the time between two signs of
+	// life of it (see Call.Heartbeat). 0: not bounded. A call's own terms win.
+	StartToClose, Heartbeat time.Duration
+	// MaxConcurrent bounds how many calls run at once; 0: only Options.Activities
+	// does.
+	MaxConcurrent int
+	// Rate limits how often calls start; nil: not at all.
+	Rate *Rate
 	// Reconcile finds out what became of a call of an AtMostOnce activity whose
 	// outcome is unknown. nil: nobody can.
 	Reconcile func(ctx context.Context, c *Call) (Outcome, Finding)
@@ -122,9 +133,14 @@ type Call struct {
 	Trace     history.TraceContext
 	Payloads  PayloadReader
 	Scheduled time.Time
-	pieces    []Piece
-	engine    *Engine
-	call      *call
+	// Deadline is when the attempt is cut off; zero: never. HeartbeatTimeout is how
+	// long it may be silent; 0: for ever.
+	Deadline         time.Time
+	HeartbeatTimeout time.Duration
+
+	pieces []Piece
+	engine *Engine
+	call   *call
 }
 
 // Key is the call's idempotency key, 32 hex digits: the same for each attempt and

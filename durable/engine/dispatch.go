@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -22,12 +23,20 @@ type call struct {
 	origin     string
 	generation int32
 	effect     effectState // what is known of an AtMostOnce call
-	recovered  bool        // found in the history when the engine opened
+	terms      *terms      // nil for most
 
 	mu        sync.Mutex
-	cancelled bool
-	cancel    context.CancelFunc // while it runs
+	recovered bool                    // found in the history when the engine opened
+	cancelled bool                    // its orchestration gave it up
+	muted     bool                    // what it still tells of its progress is nobody's concern
+	entered   bool                    // its function runs, or ran; only where it has terms
+	answered  bool                    // what became of it is on its way to the instance
+	cancel    context.CancelCauseFunc // while it runs
 }
+
+// ErrCanceled is the cause with which the context of an activity ends when its
+// orchestration gave the call up: mostly because it has ended itself.
+var ErrCanceled = errors.New("the orchestration no longer waits for the activity")
 
 // abort cancels the call: it does not start any more, or its context ends.
 func (c *call) abort() {
@@ -35,8 +44,18 @@ func (c *call) abort() {
 	defer c.mu.Unlock()
 	c.cancelled = true
 	if c.cancel != nil {
-		c.cancel()
+		c.cancel(ErrCanceled)
 	}
+	if c.terms != nil {
+		c.terms.abort()
+	}
+}
+
+// over reports whether the call need not start any more.
+func (c *call) over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.answered || c.cancelled && !c.mustAnswer()
 }
 
 // begin gives the context to run under; false if the call was aborted before and
@@ -44,15 +63,22 @@ func (c *call) abort() {
 func (c *call) begin(parent context.Context) (context.Context, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cancelled && !c.mustAnswer() {
+	if c.answered || c.cancelled && !c.mustAnswer() {
 		return nil, false
 	}
-	ctx, cancel := context.WithCancel(parent)
+	ctx, cancel := context.WithCancelCause(parent)
 	if c.cancelled {
-		cancel()
+		cancel(ErrCanceled)
 	}
 	c.cancel = cancel
 	return ctx, true
+}
+
+// mute makes the call tell no more of its progress.
+func (c *call) mute() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.muted = true
 }
 
 // aborted reports whether the orchestration gave the call up.
@@ -66,11 +92,19 @@ func (c *call) aborted() bool {
 // the call up, because nobody else knows whether it took effect.
 func (c *call) mustAnswer() bool { return c.act != nil && c.act.Effect == AtMostOnce }
 
-func (c *call) end() {
+// end lets go of the call's context. If its outcome is to be recorded, the first
+// to say so has the answer: then end reports true.
+func (c *call) end(record bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cancel()
+	c.cancel(nil)
 	c.cancel = nil
+	if c.terms != nil {
+		c.terms.end()
+	}
+	first := record && !c.answered
+	c.answered = c.answered || record
+	return first
 }
 
 // idempotencyKey names a logical call for ever: it is the same for each retry
@@ -89,22 +123,11 @@ func (c *call) idempotencyKey() string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// lane is the calls of one instance that wait to start.
-type lane struct {
-	in    *instance
-	calls []*call
-	head  int
-}
-
-// dispatcher starts calls, at most max at once. It takes them round robin over
-// the instances, so that a fan-out of 100,000 does not delay a single call
-// beside it. Its goroutines are started on demand.
+// dispatcher starts calls, at most max at once, in the order of a queue. Calls
+// with limits come there through their limiters. Its goroutines are started on demand.
 type dispatcher struct {
 	mu      sync.Mutex
-	lanes   map[*instance]*lane
-	ring    []*lane // lanes with calls, the next one first
-	head    int
-	waiting int
+	ready   queue
 	running int
 	max     int
 	stopped bool
@@ -115,7 +138,7 @@ type dispatcher struct {
 }
 
 func (d *dispatcher) init(max int, work func(*call)) {
-	d.lanes, d.max, d.work, d.idle = map[*instance]*lane{}, max, work, make(chan struct{})
+	d.max, d.work, d.idle = max, work, make(chan struct{})
 }
 
 // put queues calls. own says that the caller is one of the dispatcher's own
@@ -130,26 +153,57 @@ func (d *dispatcher) put(own bool, calls ...*call) {
 		return
 	}
 	for _, c := range calls {
-		l := d.lanes[c.in]
-		if l == nil {
-			l = &lane{in: c.in}
-			d.lanes[c.in] = l
+		if c.terms != nil && c.terms.limiter != nil {
+			c.terms.limiter.arrive(c)
+			d.pass(c.terms.limiter)
+			continue
 		}
-		if l.head == len(l.calls) {
-			l.calls, l.head = l.calls[:0], 0
-			d.ring = append(d.ring, l)
-		}
-		l.calls = append(l.calls, c)
+		d.ready.push(c)
 	}
-	d.waiting += len(calls)
-	n := d.waiting
+	n := d.ready.n
 	if own {
 		n--
 	}
+	d.spawn(n)
+}
+
+// spawn sees to it that n calls more are taken, as far as there is room.
+func (d *dispatcher) spawn(n int) {
 	for ; n > 0 && d.running < d.max; n-- {
 		d.running++
 		go d.loop()
 	}
+}
+
+// pass lets through a limiter what there is room for.
+func (d *dispatcher) pass(m *limiter) {
+	for c := m.pass(); c != nil; c = m.pass() {
+		d.ready.pushThrough(m, c)
+	}
+}
+
+// leave makes room for others when the function of a call with limits has ended.
+func (d *dispatcher) leave(m *limiter) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m.inside--
+	d.opened(m)
+}
+
+// refilled is a limiter's word that a bucket of it has a token again.
+func (d *dispatcher) refilled(b *bucket) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	b.place()
+	d.opened(b.m)
+}
+
+func (d *dispatcher) opened(m *limiter) {
+	if d.stopped {
+		return
+	}
+	d.pass(m)
+	d.spawn(d.ready.n)
 }
 
 func (d *dispatcher) loop() {
@@ -186,32 +240,21 @@ func (d *dispatcher) landed() { d.landing.Done() }
 func (d *dispatcher) next() *call {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.head == len(d.ring) || d.stopped {
-		d.ring, d.head = d.ring[:0], 0
-		d.running--
-		if d.stopped && d.running == 0 {
-			close(d.idle)
+	for !d.stopped {
+		c := d.ready.pop()
+		if c == nil {
+			break
 		}
-		return nil
+		if c.terms == nil || c.terms.limiter == nil || c.terms.limiter.start(c) {
+			return c
+		}
+		d.pass(c.terms.limiter)
 	}
-	l := d.ring[d.head]
-	d.ring[d.head] = nil
-	d.head++
-	if d.head > 1024 && 2*d.head > len(d.ring) {
-		n := copy(d.ring, d.ring[d.head:])
-		clear(d.ring[n:])
-		d.ring, d.head = d.ring[:n], 0
+	d.running--
+	if d.stopped && d.running == 0 {
+		close(d.idle)
 	}
-	c := l.calls[l.head]
-	l.calls[l.head] = nil
-	l.head++
-	if l.head < len(l.calls) {
-		d.ring = append(d.ring, l)
-	} else {
-		delete(d.lanes, l.in)
-	}
-	d.waiting--
-	return c
+	return nil
 }
 
 // stop starts nothing more and waits for what runs, up to grace. Results that
@@ -240,6 +283,7 @@ func (d *dispatcher) stop(grace time.Duration) {
 func (e *Engine) work(c *call) {
 	ctx, ok := c.begin(e.ctx)
 	if !ok {
+		e.leave(c)
 		return
 	}
 	// What is left when the function never returns: it called runtime.Goexit (as
@@ -260,20 +304,15 @@ type callResult struct {
 
 // finishCall hands a call's result to its instance.
 func (e *Engine) finishCall(ctx context.Context, c *call, o callResult) {
-	interrupted := ctx.Err() != nil
-	c.end()
-	if !o.done || interrupted && o.Failure != nil && e.closing.Load() {
-		return // cut off by Close: the next engine does it again, or reconciles
-	}
-	if !e.calls.land() {
+	// What was cut off by Close is done again by the next engine, or reconciled.
+	record := o.done && (ctx.Err() == nil || o.Failure == nil || !e.closing.Load())
+	first := c.end(record)
+	e.leave(c)
+	if !first || !e.calls.land() {
 		return
 	}
 	defer e.calls.landed()
-	ev := &history.Event{Kind: history.TaskCompleted, ID: history.FromOutside, Time: e.now(), Answers: c.ev.ID, Data: o.Result}
-	if o.Failure != nil {
-		ev.Kind, ev.Data, ev.Failure = history.TaskFailed, nil, o.Failure
-	}
-	m := &message{to: c.in.id, exec: c.exec, ev: ev, call: c, pieces: o.pieces}
+	m := e.answer(c, o)
 	e.payloads.pin(o.pieces)
 	e.commits.await()
 	e.awaitRoom(c.in)
@@ -295,23 +334,40 @@ func (e *Engine) awaitRoom(in *instance) {
 	}
 }
 
+// answer is the message that tells an instance what became of a call.
+func (e *Engine) answer(c *call, o callResult) *message {
+	ev := &history.Event{Kind: history.TaskCompleted, ID: history.FromOutside, Time: e.now(), Answers: c.ev.ID, Data: o.Result}
+	if o.Failure != nil {
+		ev.Kind, ev.Data, ev.Failure = history.TaskFailed, nil, o.Failure
+	}
+	return &message{to: c.in.id, exec: c.exec, ev: ev, call: c, pieces: o.pieces}
+}
+
 // perform runs the activity's function.
 func (e *Engine) perform(ctx context.Context, c *call) callResult {
-	ac := &Call{
-		Name: c.ev.Name, Version: c.ev.Version,
-		Instance: history.Instance{ID: c.in.id, Execution: c.exec},
-		ID:       c.ev.ID, Attempt: max(c.ev.Attempt, 1), call: c,
-		Input: c.ev.Data, Tags: c.ev.Tags, Trace: c.ev.Trace,
-		Payloads: &e.payloads, Scheduled: c.ev.Time, engine: e,
-	}
+	ac := e.callOf(c)
 	r := callResult{done: true}
-	if c.act.Effect == AtMostOnce {
+	switch {
+	case c.act.Effect == AtMostOnce:
 		r.Outcome, r.done = e.performOnce(ctx, c, ac)
-	} else {
+	case c.terms != nil:
+		r.Outcome = e.performTimed(ctx, c, ac)
+	default:
 		r.Outcome = c.act.Run(ctx, ac)
 	}
 	r.pieces = ac.pieces
 	return r
+}
+
+// callOf is what an activity's function gets to see of its call.
+func (e *Engine) callOf(c *call) *Call {
+	return &Call{
+		Name: c.ev.Name, Version: c.ev.Version,
+		Instance: history.Instance{ID: c.in.id, Execution: c.exec},
+		ID:       c.ev.ID, Attempt: max(c.ev.Attempt, 1),
+		Input: c.ev.Data, Tags: c.ev.Tags, Trace: c.ev.Trace,
+		Payloads: &e.payloads, Scheduled: c.ev.Time, engine: e, call: c,
+	}
 }
 
 // Store keeps data as a payload, which is committed with the call's result and

@@ -91,6 +91,10 @@ type Engine struct {
 	instances table
 	turns     runQueue
 	calls     dispatcher
+	limiters  map[string]*limiter // by activity
+	deadlines expiries            // on the engine's clock: schedule to close
+	cuts      expiries            // on the monotonic one: start to close, heartbeats, rates, notes of progress
+	progress  progressTable
 	timers    timers
 	payloads  payloadCache
 	waiters   waiters
@@ -101,7 +105,7 @@ type Engine struct {
 	recovered int64        // the last message key of earlier engines
 
 	ctx     context.Context // of activities; ends when the engine closes or halts
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc
 	closing atomic.Bool
 	closed  sync.Once
 	halted  chan struct{} // closed by halt
@@ -146,7 +150,7 @@ func newEngine(s store.Store, o Options) *Engine {
 		o.Logger = slog.Default()
 	}
 	e := &Engine{opts: o, log: o.Logger, store: s, halted: make(chan struct{})}
-	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.ctx, e.cancel = context.WithCancelCause(context.Background())
 	e.instances.init(o.Cached)
 	e.payloads.init(o.PayloadCache, s)
 	e.waiters.m = map[string][]chan struct{}{}
@@ -155,6 +159,9 @@ func newEngine(s store.Store, o Options) *Engine {
 	e.calls.init(o.Activities, e.work)
 	e.timers.init(e)
 	e.expired.e = e
+	e.deadlines.now, e.deadlines.most = e.now, maxSleep
+	e.cuts.now = time.Now
+	e.progress.e = e
 	return e
 }
 
@@ -172,6 +179,9 @@ func (e *Engine) define(d Definitions) error {
 			return fmt.Errorf("activity %q is defined twice or has no name", a.Name)
 		}
 		e.activities[a.Name] = &d.Activities[i]
+		if err := e.limit(&d.Activities[i]); err != nil {
+			return err
+		}
 	}
 	e.entities = make(map[string]*Entity, len(d.Entities))
 	for i, n := range d.Entities {
@@ -191,9 +201,12 @@ func (e *Engine) Close() error {
 	e.closed.Do(func() {
 		e.closing.Store(true)
 		e.timers.stop()
-		e.cancel()
+		e.deadlines.stop()
+		e.cuts.stop()
+		e.cancel(ErrClosed)
 		e.expired.stop()
 		e.calls.stop(e.opts.Grace)
+		e.progress.stop()
 		e.turns.stop()
 		e.commits.stop()
 		e.haltWith(ErrClosed)
@@ -223,8 +236,9 @@ func (e *Engine) halt(err error) {
 	e.log.Error("the engine stops; open the store again to find out what is on disk", "err", err)
 	e.closing.Store(true)
 	e.commits.abandon()
-	e.cancel()
-	e.haltWith(fmt.Errorf("the engine stopped: %w", err))
+	err = fmt.Errorf("the engine stopped: %w", err)
+	e.cancel(err)
+	e.haltWith(err)
 }
 
 func (e *Engine) haltWith(err error) {

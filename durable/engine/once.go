@@ -32,6 +32,22 @@ const KeyProperty = "key"
 //	intent of this process     the function runs, or ran: its receipt goes with the result
 //	intent of an earlier one   unknown: reconcile; run only if it certainly did not happen
 //	                           and was not given up
+//
+// Times that are over (terms.go) make these:
+//
+//	no intent                  it certainly did not happen: a timeout. Also while the intent is
+//	                           being written: its receipt then tells of the timeout
+//	the function runs          it is cancelled, and whatever it still returns is not looked at. Without
+//	                           Reconcile the outcome is unknown, at once. With it, Reconcile is asked
+//	                           when the function has returned. One that has not after Options.Grace is
+//	                           not waited for, but then "did not happen" tells nothing, since it may
+//	                           happen yet: the outcome is unknown
+//	  happened                 Reconcile's result
+//	  did not happen           a timeout, which a policy may try again: a new intent
+//	  cannot tell              the outcome is unknown
+//	intent of an earlier one   reconcile; if it certainly did not happen it is a timeout, and not run
+//
+// So a timeout is the answer only where the function certainly has had no effect.
 type effectState struct {
 	intent time.Time // zero: none
 	old    bool      // found in the store: its process is gone
@@ -50,12 +66,7 @@ func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, b
 		case found == CannotTell && e.ctx.Err() != nil:
 			return Outcome{}, false // not asked to the end
 		case found == CannotTell:
-			return Outcome{Failure: &history.Failure{
-				Type:         UnknownOutcome,
-				Message:      "the process ended while " + c.ev.Name + " was running: whether it took effect is unknown, and it is not repeated",
-				NonRetriable: true,
-				Properties:   map[string]json.RawMessage{KeyProperty: json.RawMessage(strconv.Quote(c.idempotencyKey()))},
-			}}, true
+			return Outcome{Failure: c.unknown("the process ended while " + c.ev.Name + " was running")}, true
 		}
 	}
 	switch {
@@ -63,6 +74,11 @@ func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, b
 		return Outcome{}, false // an intent now would only be an unknown outcome later
 	case c.aborted():
 		return c.neverStarted(), true
+	}
+	if c.terms != nil {
+		if over := e.overdue(c); over != "" {
+			return Outcome{Failure: c.timeout(over)}, true
+		}
 	}
 	c.effect.intent = e.now()
 	err := e.commits.write(&changeSet{intent: c, effects: []store.EffectWrite{{Effect: c.record()}}})
@@ -77,8 +93,14 @@ func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, b
 	if e.opts.OnIntent != nil {
 		e.opts.OnIntent(ac)
 	}
-	o := c.act.Run(ctx, ac)
+	if over := e.enter(c, ac); over != "" {
+		return Outcome{Failure: c.timeout(over)}, true
+	}
+	o := c.act.Run(withDeadline(ctx, ac), ac)
 	crashpoint.Hit("effect")
+	if c.terms != nil {
+		return e.settleReturned(c, ac, o)
+	}
 	return o, true
 }
 
@@ -86,6 +108,86 @@ func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, b
 func (c *call) neverStarted() Outcome {
 	return Outcome{Failure: &history.Failure{Type: Canceled, NonRetriable: true,
 		Message: "the call of " + c.ev.Name + " was canceled before it started"}}
+}
+
+// overdue tells whether a call's time is over before it has begun.
+func (e *Engine) overdue(c *call) Timeout {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.terms
+	if t.expired == "" && !t.deadline.IsZero() && !e.now().Before(t.deadline) {
+		t.expired = ScheduleToClose
+	}
+	return t.expired
+}
+
+// settleReturned gives the outcome of a function that has returned o, perhaps
+// because its time was over.
+func (e *Engine) settleReturned(c *call, ac *Call, o Outcome) (Outcome, bool) {
+	if o.Failure != nil {
+		e.late(c)
+	}
+	c.mu.Lock()
+	over := c.terms.expired
+	mine := over == "" || !c.answered && !c.terms.settling
+	c.terms.settling = c.terms.settling || over != ""
+	c.mu.Unlock()
+	switch {
+	case !mine:
+		return Outcome{}, false
+	case over == "":
+		return o, true
+	}
+	r := e.settle(c, over, true)
+	ac.pieces = r.pieces
+	return r.Outcome, r.done
+}
+
+// settleLate settles a call whose function does not return.
+func (e *Engine) settleLate(c *call) {
+	r := callResult{Outcome: Outcome{Failure: c.unknown("the time of " + c.ev.Name + " was over, and it went on")}, done: true}
+	defer func() { // also if Reconcile ends its goroutine
+		c.mu.Lock()
+		first := r.done && !c.answered
+		c.answered = c.answered || r.done
+		c.mu.Unlock()
+		if !first || !e.calls.land() {
+			return
+		}
+		defer e.calls.landed()
+		e.payloads.pin(r.pieces)
+		e.deliver(c.in.id, e.answer(c, r))
+	}()
+	r = e.settle(c, c.terms.expired, false)
+}
+
+// settle finds out what became of a call of this process that was cut off.
+func (e *Engine) settle(c *call, over Timeout, returned bool) callResult {
+	why := "the time of " + c.ev.Name + " was over while it ran"
+	if c.act.Reconcile == nil {
+		return callResult{Outcome: Outcome{Failure: c.unknown(why)}, done: true}
+	}
+	ac := e.callOf(c)
+	o, found := c.act.Reconcile(e.ctx, ac) // also of a call that was given up
+	switch {
+	case found == Happened:
+		return callResult{Outcome: o, pieces: ac.pieces, done: true}
+	case found == CannotTell && e.ctx.Err() != nil:
+		return callResult{} // not asked to the end: it stays an intent without a receipt
+	case found == DidNotHappen && returned:
+		return callResult{Outcome: Outcome{Failure: c.timeout(over)}, done: true}
+	}
+	return callResult{Outcome: Outcome{Failure: c.unknown(why)}, done: true}
+}
+
+// unknown is the failure of a call of which nobody knows whether it took effect.
+func (c *call) unknown(why string) *history.Failure {
+	return &history.Failure{
+		Type:         UnknownOutcome,
+		Message:      why + ": whether it took effect is unknown, and it is not repeated",
+		NonRetriable: true,
+		Properties:   map[string]json.RawMessage{KeyProperty: json.RawMessage(strconv.Quote(c.idempotencyKey()))},
+	}
 }
 
 // record is the call's row in the store, without a receipt.

@@ -23,6 +23,9 @@ func (e *Engine) recover(ctx context.Context) error {
 	e.key.Store(r.LastMsg)
 	e.recovered = r.LastMsg
 	e.commits.rowKey, e.commits.epoch = r.LastRow, r.Epoch
+	if err := e.progress.load(ctx); err != nil {
+		return err
+	}
 	if err := e.timers.load(ctx, store.Due{}); err != nil {
 		return err
 	}
@@ -178,6 +181,10 @@ func (e *Engine) restart(in *instance) error {
 		return err
 	}
 	for _, c := range in.open() {
+		if c.terms != nil {
+			e.prepare(c)
+			e.watch(c)
+		}
 		if c.act != nil {
 			e.calls.put(false, c)
 		}

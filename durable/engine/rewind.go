@@ -145,7 +145,15 @@ func (t *turn) rewind(why *history.Event) error {
 	t.changed = true
 	t.cs.replaced.Events++
 	t.cs.closing = history.AppendRow(nil, &history.Event{Kind: history.ExecutionRewound, ID: history.FromOutside, Time: t.now, Reason: why.Reason})
-	t.cs.calls = slices.DeleteFunc(in.open(), func(c *call) bool { return c.act == nil })
+	for _, c := range in.open() {
+		if c.terms != nil {
+			t.e.prepare(c)
+			t.cs.timed = append(t.cs.timed, c)
+		}
+		if c.act != nil {
+			t.cs.calls = append(t.cs.calls, c)
+		}
+	}
 	t.rewindChildren(past)
 	t.record(past...)
 	t.record(req.New...)

@@ -205,6 +205,7 @@ func (t *turn) receive(m *message) {
 			return
 		}
 		delete(in.tasks, ev.Answers)
+		t.cs.progress = t.e.progress.answered(t.cs.progress, c, ev)
 		t.cs.pieces = append(t.cs.pieces, m.pieces...)
 		m.pieces = nil
 		if c.act != nil && c.act.Effect == AtMostOnce && !c.effect.intent.IsZero() && !unknownOutcome(ev) {
@@ -244,7 +245,7 @@ func (t *turn) receive(m *message) {
 // lost lets go of a message that nobody will consume.
 func (t *turn) lost(m *message) {
 	t.e.payloads.unpin(m.pieces)
-	if c := m.call; c != nil && c.num == t.in.row.Num && c.act.Effect == AtMostOnce && !c.effect.intent.IsZero() {
+	if c := m.call; c != nil && c.act != nil && c.num == t.in.row.Num && c.act.Effect == AtMostOnce && !c.effect.intent.IsZero() {
 		// The orchestration ended meanwhile, but the effect took place.
 		t.cs.effects = append(t.cs.effects, c.receipt(m.ev))
 	}
@@ -399,6 +400,9 @@ func (t *turn) run() {
 	t.e.payloads.pin(req.Pieces)
 	if req.CustomStatus != nil {
 		in.row.CustomStatus = req.CustomStatus
+	}
+	for _, call := range req.Over {
+		t.cs.progress = t.e.progress.forget(t.cs.progress, store.ProgressKey{Num: in.row.Num, Execution: in.row.Execution, Call: call})
 	}
 	for _, a := range req.Actions {
 		t.act(a, req)
