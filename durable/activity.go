@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -24,6 +25,10 @@ type activity struct {
 	costly    bool
 	run       func(context.Context, history.Payload) (history.Payload, error)
 	reconcile func(context.Context, history.Payload) (history.Payload, bool, error)
+
+	startToClose, scheduleToClose, heartbeat time.Duration // 0: none
+	concurrent                               int           // 0: any number
+	rate                                     *engine.Rate  // nil: any
 }
 
 // ActivityOption says at its definition how an activity may be run.
@@ -110,7 +115,7 @@ func (a *Activity[In, Out]) Call(ctx *Context, in In, opts ...CallOption) (Out, 
 // is started in the orchestration's very last turn never runs, so await what has
 // to happen.
 func (a *Activity[In, Out]) Start(ctx *Context, in In, opts ...CallOption) *Task[Out] {
-	return startActivity[Out](ctx, a.def.name, in, opts)
+	return startActivity[Out](ctx, a.def.name, a.def, in, opts)
 }
 
 // CallActivity calls an activity by its name, for those that are defined
@@ -121,10 +126,10 @@ func CallActivity[Out any](ctx *Context, name string, in any, opts ...CallOption
 
 // StartActivity starts an activity by its name.
 func StartActivity[Out any](ctx *Context, name string, in any, opts ...CallOption) *Task[Out] {
-	return startActivity[Out](ctx, name, in, opts)
+	return startActivity[Out](ctx, name, ctx.x.rt.activities[name], in, opts)
 }
 
-func startActivity[Out any](ctx *Context, name string, in any, opts []CallOption) *Task[Out] {
+func startActivity[Out any](ctx *Context, name string, def *activity, in any, opts []CallOption) *Task[Out] {
 	label := "activity " + name
 	o := optionsOf(opts)
 	c := ctx.newCompletion(label)
@@ -137,16 +142,21 @@ func startActivity[Out any](ctx *Context, name string, in any, opts []CallOption
 		c.complete(nil, fmt.Errorf("input of %s: %w", label, err))
 		return t
 	}
+	terms, err := ctx.x.terms(def, o.terms)
+	if err != nil {
+		c.complete(nil, fmt.Errorf("%s: %w", label, err))
+		return t
+	}
 	ctx.x.calls++
-	call := ctx.x.calls
+	call, version, tags := ctx.x.calls, o.version, o.tags
 	from := fromActivity
-	if a := ctx.x.rt.activities[name]; a != nil && a.effect == engine.AtMostOnce {
+	if def != nil && def.effect == engine.AtMostOnce {
 		from = fromUnsafe
 	}
 	ctx.x.attempts(c, from, o.retry, func(attempt int) *history.Event {
 		return ctx.x.emit(&history.Event{
-			Kind: history.TaskScheduled, Name: name, Version: o.version, Data: input, Tags: o.tags,
-			Call: call, Attempt: int32(attempt),
+			Kind: history.TaskScheduled, Name: name, Version: version, Data: input, Tags: tags,
+			Call: call, Attempt: int32(attempt), Terms: terms,
 		})
 	})
 	return t
@@ -171,11 +181,14 @@ func (x *executor) attempts(c *completion, from source, p *RetryPolicy, start fu
 				again, err = p.retry(err)
 			}
 			if !again {
+				x.failed(ev, err)
 				c.complete(ans.Data, err)
 				return
 			}
 			due := x.now.Add(p.interval(attempt))
-			if p.Timeout > 0 && due.Sub(firstFailed) >= p.Timeout {
+			late := ev.Terms != nil && !ev.Terms.Deadline.IsZero() && !due.Before(ev.Terms.Deadline)
+			if late || p.Timeout > 0 && due.Sub(firstFailed) >= p.Timeout {
+				x.failed(ev, err)
 				c.complete(nil, err)
 				return
 			}
@@ -183,6 +196,13 @@ func (x *executor) attempts(c *completion, from source, p *RetryPolicy, start fu
 		}
 	}
 	try(1)
+}
+
+// failed tells the engine that a call of an activity is not tried again.
+func (x *executor) failed(ev *history.Event, err error) {
+	if err != nil && ev.Kind == history.TaskScheduled && !x.replaying {
+		x.over = append(x.over, ev.Call)
+	}
 }
 
 // retry asks the predicate. One that panics fails the call: it does not run in
@@ -207,6 +227,11 @@ type ActivityInfo struct {
 	// and after each crash, and of no other call.
 	Key  string
 	Tags map[string]string
+	// Deadline is when this attempt is cut off (see [StartToClose] and
+	// [ScheduleToClose]), as the context's; zero: never. HeartbeatTimeout is how long
+	// it may go without a [Heartbeat]; 0: for ever.
+	Deadline         time.Time
+	HeartbeatTimeout time.Duration
 }
 
 type callKey struct{}
@@ -219,7 +244,7 @@ func Info(ctx context.Context) (ActivityInfo, bool) {
 	}
 	return ActivityInfo{
 		Name: c.Name, Instance: c.Instance.ID, Execution: c.Instance.Execution, Task: c.ID,
-		Attempt: int(c.Attempt), Key: c.Key(), Tags: c.Tags,
+		Attempt: int(c.Attempt), Key: c.Key(), Tags: c.Tags, Deadline: c.Deadline, HeartbeatTimeout: c.HeartbeatTimeout,
 	}, true
 }
 

@@ -53,6 +53,7 @@ type executor struct {
 	calls   int32
 	actions []*history.Event
 	pieces  []engine.Piece // stored in this turn
+	over    []int32        // calls that failed in this turn for good
 
 	replay replayState
 	fault  *history.Failure // it diverged from its history: nothing more is run
@@ -71,7 +72,7 @@ func (x *executor) Turn(t *engine.Turn) {
 	if x.begun == nil || x.begun.Lineage == "" {
 		x.instance = t.Instance
 	}
-	x.actions, x.custom, x.pieces = nil, nil, nil
+	x.actions, x.custom, x.pieces, x.over = nil, nil, nil, nil
 	if t.Past != nil {
 		if t.Err = x.replayPast(t.Past); t.Err != nil {
 			return
@@ -103,7 +104,7 @@ func (x *executor) report(t *engine.Turn) {
 		}}
 		return
 	}
-	t.CustomStatus, t.Actions = x.custom, x.actions
+	t.CustomStatus, t.Actions, t.Over = x.custom, x.actions, x.over
 	if !x.finished {
 		return
 	}

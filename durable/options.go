@@ -16,6 +16,7 @@ type callOptions struct {
 	tags     map[string]string
 	startAt  time.Time
 	reuse    []history.Status
+	terms    *callTerms
 
 	dropEvents bool
 }

@@ -71,6 +71,7 @@ func (r *registry) addActivity(a *activity) error {
 	if first {
 		r.defs.Activities = append(r.defs.Activities, engine.Activity{
 			Name: a.name, Effect: a.effect, Costly: a.costly, Run: a.invoke, Reconcile: a.settle(r.logger()),
+			StartToClose: a.startToClose, Heartbeat: a.heartbeat, MaxConcurrent: a.concurrent, Rate: a.rate,
 		})
 	}
 	return err

@@ -101,6 +101,7 @@ func (x *executor) matches(did *history.Event) bool {
 		return false
 	}
 	did.Request = was.Request // the answer in the history is for this one
+	did.Terms = was.Terms     // those that it was scheduled with, whatever the code says today
 	return true
 }
 

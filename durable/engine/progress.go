@@ -284,6 +284,9 @@ var errNotRunning = errors.New("the call of the activity is over")
 // never waits for that. The error tells why the function should end.
 func (c *Call) Heartbeat(data history.Payload) error {
 	k := c.call
+	if k == nil {
+		return errNotRunning // nobody's call: a test has made it
+	}
 	k.mu.Lock()
 	var err error
 	switch {
@@ -305,6 +308,9 @@ func (c *Call) Heartbeat(data history.Payload) error {
 
 // Progress gives what the call has told last, in this attempt or an earlier one.
 func (c *Call) Progress() (data history.Payload, ok bool) {
+	if c.call == nil {
+		return nil, false
+	}
 	data, _, ok = c.engine.progress.get(c.call.progressKey())
 	return data, ok
 }
