@@ -33,7 +33,7 @@ func TestProgressSurvives(t *testing.T) {
 			return Activity{Name: "count", Run: func(ctx context.Context, c *Call) Outcome {
 				p, ok := c.Progress()
 				found += fmt.Sprintf("(%s %v)", p, ok)
-				for i := range 1000 {
+				for i := 0; i < 1000 && ctx.Err() == nil; i++ {
 					if err := c.Heartbeat(history.Payload(fmt.Sprint(from + i))); err != nil {
 						t.Error(err)
 					}
