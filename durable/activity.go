@@ -153,23 +153,28 @@ func startActivity[Out any](ctx *Context, name string, def *activity, in any, op
 	if def != nil && def.effect == engine.AtMostOnce {
 		from = fromUnsafe
 	}
-	ctx.x.attempts(c, from, o.retry, func(attempt int) *history.Event {
+	ctx.x.attempts(c, from, o.retry, func(attempt int, before *history.Event) *history.Event {
+		own := terms
+		if before != nil {
+			own = before.Terms // what the first was scheduled with, be it by older code
+		}
 		return ctx.x.emit(&history.Event{
 			Kind: history.TaskScheduled, Name: name, Version: version, Data: input, Tags: tags,
-			Call: call, Attempt: int32(attempt), Terms: terms,
+			Call: call, Attempt: int32(attempt), Terms: own,
 		})
 	})
 	return t
 }
 
 // attempts starts something that is answered by an event, and starts it again
-// while it fails and the policy says so. The waits between are durable timers;
-// everything happens in the order of the events, so a replay does the same.
-func (x *executor) attempts(c *completion, from source, p *RetryPolicy, start func(attempt int) *history.Event) {
-	var try func(attempt int)
+// while it fails and the policy says so; start is given the attempt before. The
+// waits between are durable timers; everything happens in the order of the events,
+// so a replay does the same.
+func (x *executor) attempts(c *completion, from source, p *RetryPolicy, start func(attempt int, before *history.Event) *history.Event) {
+	var try func(attempt int, before *history.Event)
 	firstFailed := x.now
-	try = func(attempt int) {
-		ev := start(attempt)
+	try = func(attempt int, before *history.Event) {
+		ev := start(attempt, before)
 		c.source, c.action, c.target = from, ev.ID, ev.Target
 		x.tasks[ev.ID] = func(ans *history.Event) {
 			err := taskError(c.label, ans)
@@ -192,10 +197,10 @@ func (x *executor) attempts(c *completion, from source, p *RetryPolicy, start fu
 				c.complete(nil, err)
 				return
 			}
-			c.startTimer(due, func() { try(attempt + 1) })
+			c.startTimer(due, func() { try(attempt+1, ev) })
 		}
 	}
-	try(1)
+	try(1, nil)
 }
 
 // failed tells the engine that a call of an activity is not tried again.

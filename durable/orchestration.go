@@ -93,7 +93,7 @@ func StartOrchestration[Out any](ctx *Context, name string, in any, opts ...Call
 		return t
 	}
 	id, tags := o.instance, inherit(x.begun.Tags, o.tags)
-	x.attempts(c, fromChild, o.retry, func(int) *history.Event {
+	x.attempts(c, fromChild, o.retry, func(int, *history.Event) *history.Event {
 		target := id // retries reuse a chosen id: a finished child is replaced
 		if target == "" {
 			target = fmt.Sprintf("%s:%04x", x.instance.Execution, x.nextID)

@@ -96,15 +96,22 @@ func TestScheduleToCloseOverAttempts(t *testing.T) {
 // a restart; and the replay of it is not another step.
 func TestTermsStay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
 		within := time.Hour
-		cut := untilCut("cut")
+		cut := durable.NewActivity("cut", func(ctx context.Context, _ string) (string, error) {
+			if info, _ := durable.Info(ctx); info.Attempt == 1 {
+				time.Sleep(30*time.Minute - time.Since(begun))
+				return "", errors.New("tried again")
+			}
+			<-ctx.Done()
+			return "", context.Cause(ctx)
+		})
 		o := durable.NewOrchestration("o", func(ctx *durable.Context, _ string) (durable.Timeout, error) {
 			_, err := cut.Call(ctx, "", durable.WithScheduleToClose(within), durable.WithPriority(2),
 				durable.WithRetry(durable.RetryPolicy{MaxAttempts: 3, FirstInterval: time.Minute}))
 			return durable.TimeoutOf(err), nil
 		})
 		d := &disk{memory: memory.New(), committed: make(chan struct{}, 1)}
-		begun := time.Now()
 		rt := d.run(t, durable.Options{}, o, cut)
 		id, err := o.Schedule(t.Context(), rt.Client(), "")
 		if err != nil {
@@ -155,6 +162,66 @@ func TestRetryAfterTimeout(t *testing.T) {
 		for _, cause := range seen {
 			equal(t, "cause", durable.TimeoutOf(cause), durable.TimeoutStartToClose)
 		}
+	})
+}
+
+// An at-most-once call that was cut off is not tried again, whatever the policy,
+// and its error is not that of a timeout.
+func TestAtMostOnceTimeoutIsUnknown(t *testing.T) {
+	onEach(t, func(t *testing.T, d *disk) {
+		runs := make(chan int, 5)
+		pay := durable.NewActivity("pay", func(ctx context.Context, _ string) (string, error) {
+			runs <- 1
+			<-ctx.Done()
+			return "", context.Cause(ctx)
+		}, durable.AtMostOnce(), durable.StartToClose(5*time.Millisecond))
+		o := durable.NewOrchestration("o", func(ctx *durable.Context, _ string) ([]bool, error) {
+			_, err := pay.Call(ctx, "", durable.WithRetry(durable.RetryPolicy{MaxAttempts: 5}))
+			return []bool{durable.UnknownOutcome(err), durable.IsTimeout(err)}, nil
+		})
+		rt := d.run(t, durable.Options{}, o, pay)
+		got, err := o.Run(t.Context(), rt.Client(), "")
+		if fmt.Sprint(got) != "[true false]" || err != nil {
+			t.Errorf("got %v, %v", got, err)
+		}
+		closeRuntime(t, rt)
+		equal(t, "runs", len(runs), 1)
+	})
+}
+
+// The progress of a call that failed for good does not stay until its
+// orchestration ends.
+func TestProgressOfFailedCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		work := durable.NewActivity("work", func(ctx context.Context, _ string) (string, error) {
+			return "", errors.Join(durable.Heartbeat(ctx, "here"), errors.New("failed"))
+		})
+		o := durable.NewOrchestration("o", func(ctx *durable.Context, _ string) (string, error) {
+			_, _ = work.Call(ctx, "", durable.WithRetry(durable.RetryPolicy{MaxAttempts: 2, FirstInterval: time.Minute}))
+			return durable.WaitForEvent[string](ctx, "go").Await()
+		})
+		s := memory.New()
+		rt, err := durable.OpenStore(t.Context(), s, durable.Options{Logger: quiet}, o, work)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := o.Schedule(t.Context(), rt.Client(), ""); err != nil {
+			t.Fatal(err)
+		}
+		kept := func() (n int) {
+			for _, err := range s.Clone().Progress(t.Context()) {
+				if n++; err != nil {
+					t.Error(err)
+				}
+			}
+			return n
+		}
+		time.Sleep(30 * time.Second)
+		equal(t, "between the attempts", kept(), 1)
+		time.Sleep(time.Minute)
+		equal(t, "after the last", kept(), 0)
+		closeRuntime(t, rt)
+		equal(t, "in the end", kept(), 0)
 	})
 }
 

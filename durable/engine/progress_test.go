@@ -9,6 +9,7 @@ import (
 
 	"github.com/agentrun-dev/agentrun/durable/history"
 	"github.com/agentrun-dev/agentrun/durable/store/memory"
+	"github.com/agentrun-dev/agentrun/durable/store/storetest"
 )
 
 // keptProgress lists the progress that a store has.
@@ -92,6 +93,9 @@ func TestProgressOfAttempts(t *testing.T) {
 		work := Activity{Name: "work", Run: func(ctx context.Context, c *Call) Outcome {
 			p, _ := c.Progress()
 			_ = c.Heartbeat(append(p, c.Input...))
+			if c.ID == 0 {
+				return Outcome{}
+			}
 			return Outcome{Failure: &history.Failure{Message: string(p)}}
 		}}
 		attempt := func(call int32, input string) *history.Event {
@@ -99,7 +103,7 @@ func TestProgressOfAttempts(t *testing.T) {
 		}
 		d := Definitions{Activities: []Activity{work}, Orchestrations: []Orchestration{
 			orchestration("three", func(seen []*history.Event) []*history.Event {
-				return sequence(attempt(1, "a"), attempt(1, "b"), attempt(2, "c"), &history.Event{Kind: history.TimerCreated, FireAt: time.Now().Add(time.Hour)})(seen)
+				return sequence(attempt(9, "result"), attempt(1, "a"), attempt(1, "b"), attempt(2, "c"), &history.Event{Kind: history.TimerCreated, FireAt: time.Now().Add(time.Hour)})(seen)
 			}),
 		}}
 		s := memory.New()
@@ -153,6 +157,38 @@ func TestProgressAfterTheEnd(t *testing.T) {
 		equal(t, "later", keptProgress(t, s), "")
 		end(t, e)
 		equal(t, "closed", keptProgress(t, s), "")
+	})
+}
+
+// Between the turn that ends the execution and its commit, in which the calls that
+// are left learn of it, they may tell what they like.
+func TestProgressWhileEnding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var running *Call
+		a := Activity{Name: "a", Run: func(ctx context.Context, c *Call) Outcome {
+			running = c
+			return obedient(ctx)
+		}}
+		s := memory.New()
+		ending := false
+		f := storetest.NewFault(s, func(op storetest.Op, _ int) error {
+			if ending && op == storetest.OpCommit {
+				if err := running.Heartbeat(history.Payload("too late")); err == nil {
+					t.Error("it was taken")
+				}
+			}
+			return nil
+		})
+		e := start(t, f, chainOf(1, a), Options{})
+		begin(t, e, "i", "chain", "")
+		synctest.Wait()
+		ending = true
+		if err := e.Terminate(t.Context(), "i", nil, false); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		equal(t, "kept", keptProgress(t, s), "")
+		end(t, e)
 	})
 }
 

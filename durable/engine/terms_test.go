@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/store"
 	"github.com/agentrun-dev/agentrun/durable/store/memory"
 )
 
@@ -244,7 +245,8 @@ func TestAtMostOnceTimeouts(t *testing.T) {
 				equal(t, "runs", runs, 1)
 				equal(t, "events", len(events(t, e, "i", "")), 6)
 				effects, err := e.Effects(t.Context(), "i")
-				if err != nil || len(effects) != 1 || effects[0].Receipt.IsZero() || effects[0].Failed != (c.output != "found") {
+				unknown := failedAs(out, UnknownOutcome) // of which there is no receipt
+				if err != nil || len(effects) != 1 || effects[0].Receipt.IsZero() != unknown || effects[0].Failed != (c.output != "found" && !unknown) {
 					t.Errorf("effects %+v, %v", effects, err)
 				}
 				end(t, e)
@@ -259,25 +261,44 @@ func TestAtMostOnceDeadline(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		intent    bool
+		busy      bool // all places are taken when the time is over
 		reconcile func(context.Context, *Call) (Outcome, Finding)
 		output    string
 	}{
-		{"never begun", false, nil, "failed: ScheduleToCloseTimeout"},
-		{"begun, nobody can tell", true, nil, "failed: UnknownOutcome"},
-		{"begun, happened", true,
+		{"never begun", false, false, nil, "failed: ScheduleToCloseTimeout"},
+		{"never begun, busy", false, true, nil, "failed: ScheduleToCloseTimeout"},
+		{"begun, nobody can tell", true, false, nil, "failed: UnknownOutcome"},
+		{"begun, nobody can tell, busy", true, true, nil, "failed: UnknownOutcome"},
+		{
+			"begun, happened", true, false,
 			func(context.Context, *Call) (Outcome, Finding) {
 				return Outcome{Result: history.Payload("found")}, Happened
-			}, "found"},
-		{"begun, did not happen", true,
-			func(context.Context, *Call) (Outcome, Finding) { return Outcome{}, DidNotHappen }, "failed: ScheduleToCloseTimeout"},
+			}, "found",
+		},
+		{
+			"begun, did not happen", true, true,
+			func(context.Context, *Call) (Outcome, Finding) {
+				<-time.After(2 * time.Hour) // whichever of the two gets the place first, its time is over then
+				return Outcome{}, DidNotHappen
+			}, "failed: ScheduleToCloseTimeout",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				runs := 0
+				hold := Activity{Name: "hold", Run: func(ctx context.Context, _ *Call) Outcome {
+					select {
+					case <-ctx.Done():
+					case <-time.After(3 * time.Hour):
+					}
+					return Outcome{}
+				}}
+				deadline := time.Now().Add(time.Hour).UTC()
 				defs := func(has bool) Definitions {
-					d := Definitions{Orchestrations: []Orchestration{calling("pay", &history.Terms{Deadline: time.Now().Add(time.Hour).UTC()})}}
+					d := Definitions{Activities: []Activity{hold}, Orchestrations: []Orchestration{
+						orchestration("hold", sequence(schedule("hold", ""))), calling("pay", &history.Terms{Deadline: deadline})}}
 					if has {
-						d.Activities = []Activity{{Name: "pay", Effect: AtMostOnce, Reconcile: c.reconcile, Run: func(ctx context.Context, _ *Call) Outcome {
+						d.Activities = []Activity{hold, {Name: "pay", Effect: AtMostOnce, Reconcile: c.reconcile, Run: func(ctx context.Context, _ *Call) Outcome {
 							runs++
 							return obedient(ctx)
 						}}}
@@ -286,13 +307,18 @@ func TestAtMostOnceDeadline(t *testing.T) {
 				}
 				s := memory.New()
 				e := start(t, s, defs(c.intent), Options{})
+				if c.busy { // in the next process
+					begin(t, e, "hold", "hold", "")
+				}
 				begin(t, e, "i", "call", "")
 				synctest.Wait()
 				image := s.Clone()
 				s.Reopen()
 				_ = e.Close()
-				time.Sleep(2 * time.Hour)
-				e = start(t, image, defs(true), Options{})
+				if !c.busy {
+					time.Sleep(2 * time.Hour)
+				}
+				e = start(t, image, defs(true), Options{Activities: 1})
 				out := finish(t, e, "i")
 				equal(t, "output", out[:min(len(out), len(c.output))], c.output)
 				effects, err := e.Effects(t.Context(), "i")
@@ -300,12 +326,64 @@ func TestAtMostOnceDeadline(t *testing.T) {
 				if c.intent {
 					want = 1
 				}
-				if err != nil || len(effects) != want || want == 1 && effects[0].Receipt.IsZero() {
+				if err != nil || len(effects) != want || want == 1 && effects[0].Receipt.IsZero() != failedAs(out, UnknownOutcome) {
 					t.Errorf("effects %+v, %v", effects, err)
 				}
 				equal(t, "runs", runs, want)
 				end(t, e)
 			})
+		})
+	}
+}
+
+// The time may be over while the intent is being written: the function is not
+// called then, and the receipt says so.
+func TestDeadlineDuringIntent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		commits := 0
+		f := &spy{Store: memory.New(), commit: func(*store.Batch) {
+			if commits++; commits == 2 {
+				time.Sleep(time.Hour) // a slow disk
+			}
+		}}
+		pay := Activity{Name: "pay", Effect: AtMostOnce, Run: func(context.Context, *Call) Outcome {
+			t.Error("it was called")
+			return Outcome{}
+		}}
+		e := start(t, f, Definitions{Activities: []Activity{pay},
+			Orchestrations: []Orchestration{calling("pay", &history.Terms{Deadline: time.Now().Add(time.Minute).UTC()})}}, Options{})
+		begin(t, e, "i", "call", "")
+		if out := finish(t, e, "i"); !failedAs(out, string(ScheduleToClose)) {
+			t.Errorf("got %q", out)
+		}
+		effects, err := e.Effects(t.Context(), "i")
+		if err != nil || len(effects) != 1 || effects[0].Receipt.IsZero() || !effects[0].Failed {
+			t.Errorf("effects %+v, %v", effects, err)
+		}
+		end(t, e)
+	})
+}
+
+// What fails at its deadline fails because of it, also if nobody has looked yet.
+func TestFailureAtDeadline(t *testing.T) {
+	for _, effect := range []Effect{AtLeastOnce, AtMostOnce} {
+		synctest.Test(t, func(t *testing.T) {
+			var e *Engine
+			a := Activity{Name: "a", Effect: effect, StartToClose: time.Minute, Run: func(context.Context, *Call) Outcome {
+				e.cuts.stop() // as if its timer came late
+				time.Sleep(time.Minute)
+				return Outcome{Failure: &history.Failure{Type: "i/o timeout"}}
+			}}
+			e = start(t, memory.New(), Definitions{Orchestrations: []Orchestration{calling("a", nil)}, Activities: []Activity{a}}, Options{})
+			begin(t, e, "i", "call", "")
+			want := string(StartToClose)
+			if effect == AtMostOnce {
+				want = UnknownOutcome
+			}
+			if out := finish(t, e, "i"); !failedAs(out, want) {
+				t.Errorf("got %q", out)
+			}
+			end(t, e)
 		})
 	}
 }
