@@ -177,7 +177,7 @@ func (x *executor) attempts(c *completion, from source, p *RetryPolicy, start fu
 		ev := start(attempt, before)
 		c.source, c.action, c.target = from, ev.ID, ev.Target
 		x.tasks[ev.ID] = func(ans *history.Event) {
-			err := taskError(c.label, ans)
+			err := x.rt.errors.taskError(c.label, ans)
 			if attempt == 1 {
 				firstFailed = x.now
 			}
@@ -254,17 +254,17 @@ func Info(ctx context.Context) (ActivityInfo, bool) {
 }
 
 // invoke runs the definition for the engine.
-func (a *activity) invoke(ctx context.Context, c *engine.Call) (o engine.Outcome) {
+func (a *activity) invoke(ctx context.Context, rt *registry, c *engine.Call) (o engine.Outcome) {
 	ctx, span := startActivitySpan(context.WithValue(ctx, callKey{}, c), a, c)
 	defer func() {
 		if r := recover(); r != nil {
-			o = engine.Outcome{Failure: failureOf(panicError(r))}
+			o = engine.Outcome{Failure: rt.errors.failure(panicError(r))}
 		}
 		endActivitySpan(span, o)
 	}()
 	result, err := a.run(ctx, c.Input)
 	if err != nil {
-		return engine.Outcome{Failure: failureOf(err)}
+		return engine.Outcome{Failure: rt.errors.failure(err)}
 	}
 	return engine.Outcome{Result: result}
 }

@@ -42,10 +42,16 @@ func IsNotFound(err error) bool {
 // Its methods may be called from any goroutine. Those that change something
 // return when the change is on disk; when their context ends first, it may still
 // take effect.
-type Client struct{ hub taskhub.Hub }
+type Client struct {
+	hub  taskhub.Hub
+	defs *registry // of the program that it is in
+}
 
 // State is what a client sees of an instance.
-type State struct{ engine.State }
+type State struct {
+	engine.State
+	errors *errorTable
+}
 
 // EntityState is what a client sees of an entity.
 type EntityState = engine.EntityState
@@ -121,20 +127,20 @@ func (c *Client) Signal(ctx context.Context, entityID, op string, in any, opts .
 
 // Get gives an instance's state, with its input and output.
 func (c *Client) Get(ctx context.Context, id string) (*State, error) {
-	return state(c.hub.Get(ctx, id, true))
+	return c.state(c.hub.Get(ctx, id, true))
 }
 
 // Wait waits until an instance has ended and gives its state. It waits also for
 // one that does not exist yet.
 func (c *Client) Wait(ctx context.Context, id string) (*State, error) {
-	return state(c.hub.Wait(ctx, id))
+	return c.state(c.hub.Wait(ctx, id))
 }
 
-func state(s *engine.State, err error) (*State, error) {
+func (c *Client) state(s *engine.State, err error) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &State{*s}, nil
+	return &State{*s, &c.defs.errors}, nil
 }
 
 // Query selects instances; its zero value selects all.
@@ -169,7 +175,7 @@ func (c *Client) Query(ctx context.Context, q Query) iter.Seq2[*State, error] {
 		found, next, err := c.hub.Query(ctx, sq, q.Data)
 		states := make([]*State, len(found))
 		for i, s := range found {
-			states[i] = &State{*s}
+			states[i] = &State{*s, &c.defs.errors}
 		}
 		return states, next, err
 	})

@@ -177,13 +177,13 @@ func (ctx *EntityContext) Delete() { ctx.deleted = true }
 // run executes a batch for the engine. It does so on a goroutine of its own,
 // which an operation may end (runtime.Goexit, as t.FailNow does): that fails the
 // operation, and another goroutine goes on with the rest.
-func (n *entity) run(b *engine.EntityBatch) {
+func (n *entity) run(r *registry, b *engine.EntityBatch) {
 	for len(b.Results) < len(b.Ops) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			for len(b.Results) < len(b.Ops) {
-				n.runOne(b, b.Ops[len(b.Results)])
+				n.runOne(r, b, b.Ops[len(b.Results)])
 			}
 		}()
 		<-done
@@ -191,7 +191,7 @@ func (n *entity) run(b *engine.EntityBatch) {
 }
 
 // runOne executes an operation: all of it, or none where it fails.
-func (n *entity) runOne(b *engine.EntityBatch, op *history.Event) {
+func (n *entity) runOne(rt *registry, b *engine.EntityBatch, op *history.Event) {
 	ctx := &EntityContext{id: b.ID, now: b.Now, batch: b}
 	var state, result history.Payload
 	err := errors.New("the operation ended its goroutine (runtime.Goexit)")
@@ -200,7 +200,7 @@ func (n *entity) runOne(b *engine.EntityBatch, op *history.Event) {
 			err = panicError(r)
 		}
 		if err != nil {
-			b.Results = append(b.Results, engine.Outcome{Failure: failureOf(err)})
+			b.Results = append(b.Results, engine.Outcome{Failure: rt.errors.failure(err)})
 			return
 		}
 		b.State = state

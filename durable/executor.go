@@ -132,7 +132,7 @@ func (x *executor) ending() *history.Event {
 	case errors.As(x.err, &again):
 		done.Status, done.Data = history.ContinuedAsNew, again.input
 	case x.err != nil:
-		done.Status, done.Data, done.Failure = history.Failed, nil, failureOf(x.err)
+		done.Status, done.Data, done.Failure = history.Failed, nil, x.rt.errors.failure(x.err)
 		if x.cancelEvent != nil && errors.Is(x.err, context.Canceled) {
 			done.Status = history.Canceled
 		}
@@ -164,7 +164,7 @@ func (x *executor) apply(ev *history.Event) {
 		x.section.answered(ev.Request)
 		if c := x.requests[ev.Request]; c != nil {
 			delete(x.requests, ev.Request)
-			c.complete(ev.Data, taskError(c.label, ev))
+			c.complete(ev.Data, x.rt.errors.taskError(c.label, ev))
 		}
 	case history.EntityLockGranted:
 		x.locked(ev)

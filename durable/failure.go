@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -16,7 +15,7 @@ import (
 // same in each replay and in each process.
 type TaskFailedError struct {
 	Task    string // what failed, such as "activity charge"
-	Type    string // the original error's type, as its language writes it
+	Type    string // the original error's type, as its language writes it, or its registered name
 	Message string
 	Stack   string // of a panic; otherwise ""
 	Cause   error  // *TaskFailedError of what caused it, or nil
@@ -24,21 +23,36 @@ type TaskFailedError struct {
 	Key string
 	// NonRetriable failures are not tried again, whatever the policy.
 	NonRetriable bool
+
+	value      error  // the registered error, see ErrorType
+	problem    string // why there is none
+	properties map[string]json.RawMessage
 }
 
 // Error says what failed and why.
 func (e *TaskFailedError) Error() string {
-	return fmt.Sprintf("%s failed: %s", e.Task, e.Message)
+	if e.problem != "" {
+		return e.text() + " (" + e.problem + ")"
+	}
+	return e.text()
 }
+
+func (e *TaskFailedError) text() string { return fmt.Sprintf("%s failed: %s", e.Task, e.Message) }
 
 // Unwrap gives the cause.
 func (e *TaskFailedError) Unwrap() error { return e.Cause }
 
-// Is makes errors.Is find [context.Canceled] and [context.DeadlineExceeded] in an
-// error that came through a history.
+// As lets errors.As find the error that failed, if its type is registered with
+// [ErrorType].
+func (e *TaskFailedError) As(target any) bool { return e.value != nil && errors.As(e.value, target) }
+
+// Is lets errors.Is find the error that failed, if it is registered with
+// [ErrorValue] or [ErrorType], or is [context.Canceled] or
+// [context.DeadlineExceeded].
 func (e *TaskFailedError) Is(target error) bool {
 	return target == context.Canceled && e.Type == failureCanceled ||
-		target == context.DeadlineExceeded && e.Type == failureDeadline
+		target == context.DeadlineExceeded && e.Type == failureDeadline ||
+		e.value != nil && errors.Is(e.value, target)
 }
 
 // The failure types of the errors of package context.
@@ -78,60 +92,20 @@ type nonRetriable struct{ error }
 
 func (n *nonRetriable) Unwrap() error { return n.error }
 
-// failureOf makes what travels from an error.
-func failureOf(err error) *history.Failure {
-	if err == nil {
-		return nil
-	}
-	f := &history.Failure{Message: strings.ToValidUTF8(err.Error(), "�")}
-	var n *nonRetriable
-	f.NonRetriable = errors.As(err, &n)
-	if n, ok := err.(*nonRetriable); ok {
-		err = n.error
-	}
-	switch e := err.(type) {
-	case *TaskFailedError:
-		f.Type, f.Stack, f.NonRetriable = e.Type, e.Stack, f.NonRetriable || e.NonRetriable
-		if e.Cause != nil {
-			f.Cause = failureOf(e.Cause)
-		}
-		return f
-	case *history.Failure:
-		return e
-	case *unknownOutcome:
-		f.Type, f.NonRetriable = engine.UnknownOutcome, true
-		return f
-	case *panicked:
-		f.Type, f.Stack = "panic", e.stack
-		return f
-	}
-	switch err {
-	case context.Canceled:
-		f.Type = failureCanceled
-	case context.DeadlineExceeded:
-		f.Type = failureDeadline
-	default:
-		f.Type = strings.TrimPrefix(fmt.Sprintf("%T", err), "*")
-	}
-	if cause := errors.Unwrap(err); cause != nil {
-		f.Cause = failureOf(cause)
-	}
-	return f
-}
-
 // taskError makes the error of a task from the event that ends it; nil for a
 // success.
-func taskError(label string, ev *history.Event) error {
+func (t *errorTable) taskError(label string, ev *history.Event) error {
 	if ev.Failure == nil {
 		return nil
 	}
-	return failed(label, ev.Failure)
+	return t.failed(label, ev.Failure)
 }
 
-func failed(label string, f *history.Failure) *TaskFailedError {
-	e := &TaskFailedError{Task: label, Type: f.Type, Message: f.Message, Stack: f.Stack, NonRetriable: f.NonRetriable}
+func (t *errorTable) failed(label string, f *history.Failure) *TaskFailedError {
+	e := &TaskFailedError{Task: label, Type: f.Type, Message: f.Message, Stack: f.Stack, NonRetriable: f.NonRetriable, properties: f.Properties}
+	e.problem, e.value = t.restore(f)
 	if f.Cause != nil {
-		e.Cause = failed(label, f.Cause)
+		e.Cause = t.failed(label, f.Cause)
 	}
 	if key, ok := f.Properties[engine.KeyProperty]; ok {
 		_ = json.Unmarshal(key, &e.Key) // another language's property of that name: no key

@@ -15,5 +15,11 @@ func init() {
 		}
 		return r.defs, nil
 	}
-	durablehook.NewClient = func(h any) any { return &Client{h.(taskhub.Hub)} }
+	durablehook.NewClient = func(h, defs any) (any, error) {
+		r, err := newRegistry(nil, defs.([]Definition))
+		if err != nil {
+			return nil, err
+		}
+		return &Client{h.(taskhub.Hub), r}, nil
+	}
 }

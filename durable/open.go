@@ -126,7 +126,7 @@ func OpenStore(ctx context.Context, s store.Store, o Options, defs ...Definition
 	if err != nil {
 		return nil, err
 	}
-	return &Runtime{engine: e, client: &Client{e}}, nil
+	return &Runtime{engine: e, client: &Client{e, r}}, nil
 }
 
 // Client gives the client of this runtime's hub.

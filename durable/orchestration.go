@@ -159,13 +159,13 @@ func (s *State) Err() error {
 		if f == nil {
 			f = &history.Failure{Message: "no details were recorded"}
 		}
-		return failed("orchestration "+s.Name, f)
+		return s.errors.failed("orchestration "+s.Name, f)
 	case history.Canceled:
 		f := s.Failure
 		if f == nil {
 			f = &history.Failure{Type: failureCanceled, Message: "it was canceled"}
 		}
-		return failed("orchestration "+s.Name, f)
+		return s.errors.failed("orchestration "+s.Name, f)
 	case history.Terminated:
 		if len(s.Output) > 0 {
 			return fmt.Errorf("%w: %s", ErrTerminated, s.Output)

@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,6 +35,7 @@ type registry struct {
 	activities     map[string]*activity
 	orchestrations map[string]*orchestration
 	entities       map[string]*entity
+	errors         errorTable
 	defs           engine.Definitions
 }
 
@@ -70,7 +72,8 @@ func (r *registry) addActivity(a *activity) error {
 	first, err := add(r.activities, "activity", a.name, a)
 	if first {
 		r.defs.Activities = append(r.defs.Activities, engine.Activity{
-			Name: a.name, Effect: a.effect, Costly: a.costly, Run: a.invoke, Reconcile: a.settle(r.logger()),
+			Name: a.name, Effect: a.effect, Costly: a.costly, Reconcile: a.settle(r.logger()),
+			Run:          func(ctx context.Context, c *engine.Call) engine.Outcome { return a.invoke(ctx, r, c) },
 			StartToClose: a.startToClose, Heartbeat: a.heartbeat, MaxConcurrent: a.concurrent, Rate: a.rate,
 		})
 	}
@@ -88,7 +91,7 @@ func (r *registry) addOrchestration(o *orchestration) error {
 func (r *registry) addEntity(n *entity) error {
 	first, err := add(r.entities, "entity", n.name, n)
 	if first {
-		r.defs.Entities = append(r.defs.Entities, engine.Entity{Name: n.name, Run: n.run})
+		r.defs.Entities = append(r.defs.Entities, engine.Entity{Name: n.name, Run: func(b *engine.EntityBatch) { n.run(r, b) }})
 	}
 	return err
 }

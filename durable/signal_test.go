@@ -27,8 +27,8 @@ func diaryOf(t *testing.T, c *durable.Client, key string) string {
 
 // noteLater signals from an orchestration, and through an entity from that.
 var (
-	relay  = durable.NewEntity[int]("relay")
-	passOn = durable.Operation(relay, "passOn", func(ctx *durable.EntityContext, n *int, at time.Time) (int, error) {
+	forwarder = durable.NewEntity[int]("forwarder")
+	passOn    = durable.Operation(forwarder, "passOn", func(ctx *durable.EntityContext, n *int, at time.Time) (int, error) {
 		*n++
 		if err := note.SignalFrom(ctx, "d", "entity", durable.WithDeliverAt(at)); err != nil {
 			return 0, err
@@ -42,7 +42,7 @@ var (
 		}
 		return passOn.Call(ctx, "r", at)
 	})
-	signalParts = []durable.Definition{diary, relay, noteLater}
+	signalParts = []durable.Definition{diary, forwarder, noteLater}
 )
 
 // Scheduled signals, from everywhere, come when they are due and in that order,

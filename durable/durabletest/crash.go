@@ -59,8 +59,12 @@ func runOnce[R any](t testing.TB, defs []durable.Definition, at int, program fun
 		t.Errorf("durabletest: %v", err)
 		return "", nil
 	}
-	client := durablehook.NewClient(&hub{r}).(*durable.Client)
-	v, failed := program(t.Context(), &Env{client})
+	client, err := durablehook.NewClient(&hub{r}, defs)
+	if err != nil {
+		t.Errorf("durabletest: %v", err)
+		return "", nil
+	}
+	v, failed := program(t.Context(), &Env{client.(*durable.Client)})
 	if err := r.stop(); err != nil {
 		t.Errorf("durabletest: the engine ended with: %v", err)
 		return "", nil

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"slices"
 	"strings"
@@ -277,16 +278,15 @@ func TestAtMostOnceDeadline(t *testing.T) {
 		},
 		{
 			"begun, did not happen", true, true,
-			func(context.Context, *Call) (Outcome, Finding) {
-				<-time.After(2 * time.Hour) // whichever of the two gets the place first, its time is over then
-				return Outcome{}, DidNotHappen
-			}, "failed: ScheduleToCloseTimeout",
+			func(context.Context, *Call) (Outcome, Finding) { return Outcome{}, DidNotHappen }, "failed: ScheduleToCloseTimeout",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				runs := 0
+				holds := make(chan struct{}, 2)
 				hold := Activity{Name: "hold", Run: func(ctx context.Context, _ *Call) Outcome {
+					holds <- struct{}{}
 					select {
 					case <-ctx.Done():
 					case <-time.After(3 * time.Hour):
@@ -318,7 +318,12 @@ func TestAtMostOnceDeadline(t *testing.T) {
 				if !c.busy {
 					time.Sleep(2 * time.Hour)
 				}
-				e = start(t, image, defs(true), Options{Activities: 1})
+				var again store.Store = image
+				if c.busy {
+					<-holds
+					again = &oneByOne{image, holds}
+				}
+				e = start(t, again, defs(true), Options{Activities: 1})
 				out := finish(t, e, "i")
 				equal(t, "output", out[:min(len(out), len(c.output))], c.output)
 				effects, err := e.Effects(t.Context(), "i")
@@ -385,5 +390,27 @@ func TestFailureAtDeadline(t *testing.T) {
 			}
 			end(t, e)
 		})
+	}
+}
+
+// oneByOne is a store that names no second instance as runnable before the first one
+// does something.
+type oneByOne struct {
+	store.Store
+	does <-chan struct{}
+}
+
+func (o *oneByOne) Runnable(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		first := true
+		for id, err := range o.Store.Runnable(ctx) {
+			if !yield(id, err) {
+				return
+			}
+			if first {
+				<-o.does
+			}
+			first = false
+		}
 	}
 }

@@ -10,6 +10,7 @@ var (
 	// Definitions takes a []durable.Definition and gives the engine.Definitions
 	// that they amount to.
 	Definitions func(log *slog.Logger, defs any) (any, error)
-	// NewClient makes a *durable.Client of something that has a hub's methods.
-	NewClient func(hub any) any
+	// NewClient makes a *durable.Client of something that has a hub's methods, in a
+	// program with these []durable.Definition.
+	NewClient func(hub, defs any) (any, error)
 )
