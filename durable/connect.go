@@ -56,6 +56,7 @@ func Connect(ctx context.Context, url string, o Options, defs ...Definition) (*C
 			if err != nil {
 				return nil, errors.Join(err, remote.Close())
 			}
+			r.versions = o.Versions
 			return &Connection{&Client{remote, r}, remote.Close}, nil
 		}
 		if ctx.Err() != nil || !errors.Is(err, taskhub.ErrUnavailable) || time.Now().After(patience) {

@@ -35,6 +35,9 @@ func (ctx *Context) ExecutionID() string { return ctx.x.instance.Execution }
 // Name is the orchestration's name.
 func (ctx *Context) Name() string { return ctx.x.def.name }
 
+// Version is the version of the definition that the instance asked for, or "".
+func (ctx *Context) Version() string { return ctx.x.begun.Version }
+
 // Parent is the id of the instance that started this one as a child, or "".
 func (ctx *Context) Parent() string {
 	if p := ctx.x.begun.Parent; p != nil {
@@ -100,19 +103,21 @@ func (ctx *Context) SendEvent(instance, name string, v any) error {
 // External events that nobody has taken go over to the next execution, unless
 // [DropEvents] says otherwise; answers to what this one started do not. An
 // orchestration that was asked to cancel itself is still asked to in its next
-// execution.
+// execution. [WithVersion] makes the next execution one of another version; without
+// it the version stays. No other option has a meaning here.
 func (ctx *Context) ContinueAsNew(input any, opts ...CallOption) error {
 	p, err := encode(input)
 	if err != nil {
 		return fmt.Errorf("continue as new: %w", err)
 	}
 	o := optionsOf(opts)
-	return &continueAsNew{input: p, dropEvents: o.dropEvents}
+	return &continueAsNew{input: p, version: o.version, dropEvents: o.dropEvents}
 }
 
 // continueAsNew travels through the body as an error.
 type continueAsNew struct {
 	input      history.Payload
+	version    string
 	dropEvents bool
 }
 

@@ -132,7 +132,7 @@ func (o *Orchestration[In, Out]) StartFrom(ctx *EntityContext, in In, opts ...Ca
 	if err != nil {
 		return fmt.Errorf("input of orchestration %s: %w", o.def.name, err)
 	}
-	c := optionsOf(opts)
+	c := optionsOf(o.def.options(opts))
 	if c.instance != "" {
 		if err := engine.CheckInstanceID(c.instance); err != nil {
 			return fmt.Errorf("start %s: %w", o.def.name, NonRetriable(err))

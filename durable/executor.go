@@ -114,6 +114,7 @@ func (x *executor) report(t *engine.Turn) {
 	if !errors.As(x.err, &again) {
 		return
 	}
+	t.NewVersion = again.version
 	if x.cancelEvent != nil { // whoever was asked to cancel stays so
 		t.Carryover = append(t.Carryover, x.cancelEvent)
 	}

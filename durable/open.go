@@ -23,6 +23,10 @@ type Options struct {
 	Activities int
 	// Cached bounds how many idle instances stay in memory. 0: 10,000; below: none.
 	Cached int
+	// Versions says which versions of an orchestration this program's definitions
+	// run, and what becomes of instances of others. Its zero value fits programs
+	// that name no versions, and those that keep one definition for each.
+	Versions VersionPolicy
 	// OnHeld is called once if another process holds the store; OpenWith then
 	// waits until it lets go or ctx ends. nil: OpenWith fails with a
 	// *store.HeldError.
@@ -120,8 +124,9 @@ func OpenStore(ctx context.Context, s store.Store, o Options, defs ...Definition
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	r.versions = o.Versions
 	e, err := engine.Open(ctx, s, r.defs, engine.Options{
-		Hub: o.Hub, Activities: o.Activities, Cached: o.Cached, Logger: o.Logger, Now: o.Now, OnCommit: o.OnCommit, OnTurn: o.OnTurn,
+		Hub: o.Hub, Activities: o.Activities, Cached: o.Cached, Versions: o.Versions, Logger: o.Logger, Now: o.Now, OnCommit: o.OnCommit, OnTurn: o.OnTurn,
 	})
 	if err != nil {
 		return nil, err

@@ -14,9 +14,11 @@ type callOptions struct {
 	instance string
 	version  string
 	tags     map[string]string
-	startAt  time.Time
-	reuse    []history.Status
-	terms    *callTerms
+	// byDefinition: the version is the definition's own, and nobody asked for it.
+	byDefinition bool
+	startAt      time.Time
+	reuse        []history.Status
+	terms        *callTerms
 
 	dropEvents bool
 }
@@ -36,8 +38,11 @@ func WithRetry(p RetryPolicy) CallOption { return func(o *callOptions) { o.retry
 // digits, and a child an id made from its parent's execution.
 func WithInstanceID(id string) CallOption { return func(o *callOptions) { o.instance = id } }
 
-// WithVersion names the version of the definition that is called.
-func WithVersion(v string) CallOption { return func(o *callOptions) { o.version = v } }
+// WithVersion names the version of the definition that is called, in place of the
+// definition's own.
+func WithVersion(v string) CallOption {
+	return func(o *callOptions) { o.version, o.byDefinition = v, false }
+}
 
 // WithTags puts tags on an instance, where they stay through ContinueAsNew and go
 // over to its children, or on an activity. Later tags win over earlier ones of the

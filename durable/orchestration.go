@@ -21,8 +21,9 @@ type Orchestration[In, Out any] struct {
 
 // orchestration is the untyped definition.
 type orchestration struct {
-	name string
-	body func(*Context, history.Payload) (history.Payload, error)
+	name    string
+	version string
+	body    func(*Context, history.Payload) (history.Payload, error)
 
 	retain time.Duration // see Retain
 }
@@ -65,7 +66,7 @@ func (o *Orchestration[In, Out]) Call(ctx *Context, in In, opts ...CallOption) (
 // the task or its scope is cancelled, the child is asked to cancel itself, as by
 // [Client.Cancel].
 func (o *Orchestration[In, Out]) Start(ctx *Context, in In, opts ...CallOption) *Task[Out] {
-	return StartOrchestration[Out](ctx, o.def.name, in, opts...)
+	return StartOrchestration[Out](ctx, o.def.name, in, o.def.options(opts)...)
 }
 
 // CallOrchestration calls an orchestration by its name.
@@ -94,6 +95,7 @@ func StartOrchestration[Out any](ctx *Context, name string, in any, opts ...Call
 	}
 	id, tags := o.instance, inherit(x.begun.Tags, o.tags)
 	x.attempts(c, fromChild, o.retry, func(int, *history.Event) *history.Event {
+		x.replay.anyVersion = o.byDefinition
 		target := id // retries reuse a chosen id: a finished child is replaced
 		if target == "" {
 			target = fmt.Sprintf("%s:%04x", x.instance.Execution, x.nextID)
@@ -119,7 +121,7 @@ func inherit(parent, own map[string]string) map[string]string {
 // Schedule starts an instance and gives its id. When it returns, the instance is
 // on disk.
 func (o *Orchestration[In, Out]) Schedule(ctx context.Context, c *Client, in In, opts ...CallOption) (string, error) {
-	return c.Schedule(ctx, o.def.name, in, opts...)
+	return c.Schedule(ctx, o.def.name, in, o.def.options(opts)...)
 }
 
 // Wait waits until an instance has ended and gives its result; a failure is a
@@ -177,5 +179,5 @@ func (s *State) Err() error {
 
 // engineOrchestration adapts the definition for the engine.
 func (r *registry) engineOrchestration(def *orchestration) engine.Orchestration {
-	return engine.Orchestration{Name: def.name, Retain: def.retain, New: func() engine.Executor { return newExecutor(r, def) }}
+	return engine.Orchestration{Name: def.name, Version: def.version, Retain: def.retain, New: func() engine.Executor { return newExecutor(r, def) }}
 }

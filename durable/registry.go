@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
 )
@@ -36,6 +37,7 @@ type registry struct {
 	orchestrations map[string]*orchestration
 	entities       map[string]*entity
 	errors         errorTable
+	versions       VersionPolicy
 	defs           engine.Definitions
 }
 
@@ -81,7 +83,14 @@ func (r *registry) addActivity(a *activity) error {
 }
 
 func (r *registry) addOrchestration(o *orchestration) error {
-	first, err := add(r.orchestrations, "orchestration", o.name, o)
+	if o.name == "" {
+		return errors.New("an orchestration has no name")
+	}
+	key := o.name // as messages write it
+	if o.version != "" {
+		key += " version " + o.version
+	}
+	first, err := add(r.orchestrations, "orchestration", key, o)
 	if first {
 		r.defs.Orchestrations = append(r.defs.Orchestrations, r.engineOrchestration(o))
 	}
@@ -105,7 +114,9 @@ func Orchestrations(defs ...Definition) ([]string, error) {
 	}
 	var names []string
 	for _, o := range r.defs.Orchestrations {
-		names = append(names, o.Name)
+		if !slices.Contains(names, o.Name) { // of several versions
+			names = append(names, o.Name)
+		}
 	}
 	return names, nil
 }

@@ -27,6 +27,10 @@ type replayState struct {
 	// history, or were not done again yet.
 	rewound bool
 	owed    []*history.Event // in the order in which the code took them
+	// anyVersion: the version of the child that is about to be started is only its
+	// definition's, which may have another one since.
+	anyVersion bool
+	patches    map[string]bool // what Patched has answered
 }
 
 // replayPast runs the body through its committed history, turn by turn.
@@ -96,6 +100,9 @@ func (x *executor) matches(did *history.Event) bool {
 	}
 	was, at := r.recorded[r.matched], r.at[r.matched]
 	r.matched++
+	if r.anyVersion && did.Kind == history.ChildCreated && was.Kind == history.ChildCreated {
+		did.Version = was.Version
+	}
 	if _, _, _, same := history.Compare(was, did); !same {
 		x.diverge(was, did, at)
 		return false

@@ -21,44 +21,71 @@ import (
 // by a [Ref] and that events hold by hash only; it may be nil for a history that
 // has none. An error says that the history could not be replayed at all.
 func Replay(ctx context.Context, past iter.Seq2[*history.Event, error], payloads func(history.Hash) ([]byte, error), defs ...Definition) (*history.Difference, error) {
-	r, err := newRegistry(slog.New(slog.DiscardHandler), defs)
+	r, err := newReplayRegistry(defs)
 	if err != nil {
 		return nil, err
 	}
-	reader := payloadFunc(payloads)
-	var events []*history.Event
-	var begun *history.Event
+	load := payloadFunc(payloads)
+	whole, err := load.events(ctx, past)
+	if err != nil {
+		return nil, fmt.Errorf("replay: %w", err)
+	}
+	if whole.begun == nil {
+		return nil, errors.New("replay: the history has no ExecutionStarted event")
+	}
+	d, err := whole.replay(r, load)
+	if err != nil {
+		return nil, fmt.Errorf("replay: %w", err)
+	}
+	return d, nil
+}
+
+// newReplayRegistry is a registry of definitions that nobody hears.
+func newReplayRegistry(defs []Definition) (*registry, error) {
+	return newRegistry(slog.New(slog.DiscardHandler), defs)
+}
+
+// recording is the history of one execution.
+type recording struct {
+	events []*history.Event
+	begun  *history.Event // nil before it began
+}
+
+// events reads a history with all its data.
+func (f payloadFunc) events(ctx context.Context, past iter.Seq2[*history.Event, error]) (r recording, err error) {
 	for ev, err := range past {
 		if err == nil {
 			err = ctx.Err()
 		}
 		if err == nil {
-			ev, err = reader.resolve(ctx, ev)
+			ev, err = f.resolve(ctx, ev)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("replay: event %d: %w", len(events), err)
+			return r, fmt.Errorf("event %d: %w", len(r.events), err)
 		}
 		if ev.Kind == history.ExecutionStarted {
-			if begun != nil {
-				return nil, fmt.Errorf("replay: event %d: an execution begins once, and this one has begun before", len(events))
+			if r.begun != nil {
+				return r, fmt.Errorf("event %d: an execution begins once, and this one has begun before", len(r.events))
 			}
-			begun = ev
+			r.begun = ev
 		}
-		events = append(events, ev)
+		r.events = append(r.events, ev)
 	}
-	if begun == nil {
-		return nil, errors.New("replay: the history has no ExecutionStarted event")
+	return r, nil
+}
+
+// replay runs the definition that the recording is of through it.
+func (h recording) replay(r *registry, load payloadFunc) (*history.Difference, error) {
+	def, err := r.find(h.begun.Name, h.begun.Version)
+	if err != nil {
+		return nil, fmt.Errorf("the history is of %w", err)
 	}
-	def := r.orchestrations[begun.Name]
-	if def == nil {
-		return nil, fmt.Errorf("replay: the history is of orchestration %q, which is not among the definitions", begun.Name)
-	}
-	x := newExecutor(r, def)
+	x := def.New().(*executor)
 	defer x.Close()
-	x.instance = begun.Instance
-	x.turn = &engine.Turn{Name: begun.Name, Instance: begun.Instance, Payloads: reader}
-	if err := x.replayPast(sequence(events)); err != nil {
-		return nil, fmt.Errorf("replay: %w", err)
+	x.instance = h.begun.Instance
+	x.turn = &engine.Turn{Name: h.begun.Name, Instance: h.begun.Instance, Payloads: load}
+	if err := x.replayPast(sequence(h.events)); err != nil {
+		return nil, err
 	}
 	return x.replay.diverged, nil
 }

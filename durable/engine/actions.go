@@ -149,7 +149,7 @@ func (t *turn) finish(done *history.Event, req *Turn) {
 		return
 	}
 	r.Status, r.Completed, r.Due = done.Status, t.now, time.Time{}
-	if o := t.e.orchestrations[r.Name]; o != nil && o.Retain > 0 {
+	if o := t.e.definition(in); o != nil && o.Retain > 0 {
 		r.Due = t.now.Add(o.Retain)
 	}
 	t.cs.final = true

@@ -16,10 +16,12 @@ type Definitions struct {
 	Entities       []Entity
 }
 
-// Orchestration makes executors for the instances of one name.
+// Orchestration makes executors for the instances of one name, or of one version
+// of it, see VersionMatch.
 type Orchestration struct {
-	Name string
-	New  func() Executor
+	Name    string
+	Version string
+	New     func() Executor
 	// Retain is how long an instance is kept after its end; then it is purged, and
 	// with it its descendants that have ended. 0: until somebody purges it. It is
 	// decided at the end: another value later is for those that end later.

@@ -31,6 +31,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +52,8 @@ type Options struct {
 	PayloadCache int
 	// Grace is how long Close waits for activities that ignore cancellation. 0: 10 s.
 	Grace time.Duration
+	// Versions says which versions of an orchestration its definitions run.
+	Versions VersionPolicy
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	// Logger gets what an operator should know. nil: slog.Default().
@@ -84,7 +87,7 @@ type Engine struct {
 	log   *slog.Logger
 	store store.Store
 
-	orchestrations map[string]*Orchestration
+	orchestrations map[string]versions
 	activities     map[string]*Activity
 	entities       map[string]*Entity
 
@@ -166,12 +169,13 @@ func newEngine(s store.Store, o Options) *Engine {
 }
 
 func (e *Engine) define(d Definitions) error {
-	e.orchestrations = make(map[string]*Orchestration, len(d.Orchestrations))
+	e.orchestrations = make(map[string]versions, len(d.Orchestrations))
 	for i, o := range d.Orchestrations {
-		if _, twice := e.orchestrations[o.Name]; twice || o.Name == "" {
-			return fmt.Errorf("orchestration %q is defined twice or has no name", o.Name)
+		twice := slices.ContainsFunc(e.orchestrations[o.Name], func(old *Orchestration) bool { return old.Version == o.Version })
+		if twice || o.Name == "" {
+			return fmt.Errorf("orchestration %q, version %q, is defined twice or has no name", o.Name, o.Version)
 		}
-		e.orchestrations[o.Name] = &d.Orchestrations[i]
+		e.orchestrations[o.Name] = append(e.orchestrations[o.Name], &d.Orchestrations[i])
 	}
 	e.activities = make(map[string]*Activity, len(d.Activities))
 	for i, a := range d.Activities {

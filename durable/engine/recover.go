@@ -174,7 +174,7 @@ func (e *Engine) follow(in *instance, ev *history.Event) {
 // restart gives the activities that were under way when the last engine ended to
 // the dispatcher, each with what is known of its effect.
 func (e *Engine) restart(in *instance) error {
-	if len(in.tasks) == 0 || e.orchestrations[in.row.Name] == nil {
+	if len(in.tasks) == 0 || e.definition(in) == nil {
 		return nil // an answer could not be taken here: the program that can starts them
 	}
 	if err := e.recall(in); err != nil {

@@ -51,7 +51,7 @@ func (t *turn) rewound(m *message) {
 		t.answerAgain(m)
 	case in.row.Status != history.Failed:
 		t.cs.answer(m, cannotRewind("it has not failed, it is %v", in.row.Status))
-	case t.e.orchestrations[in.row.Name] == nil:
+	case t.e.definition(in) == nil:
 		t.cs.answer(m, nil)
 		t.holdBack(m)
 	default:
@@ -124,7 +124,7 @@ func (t *turn) rewind(why *history.Event) error {
 			}
 		},
 	}
-	x := t.e.orchestrations[r.Name].New()
+	x := t.e.definition(in).New()
 	x.Turn(req)
 	if err = req.Err; err == nil {
 		err = t.cannotGoOn(req)

@@ -193,7 +193,7 @@ func (t *turn) receive(m *message) {
 		}
 		t.release()
 	}
-	if t.e.orchestrations[in.row.Name] == nil && ev.Kind != history.ExecutionTerminated {
+	if t.e.lacks(in) && ev.Kind != history.ExecutionTerminated {
 		t.holdBack(m)
 		return
 	}
@@ -280,7 +280,7 @@ func (t *turn) start(m *message) {
 		if in.row.Events > 0 || in.row.Status.Ended() || t.terminated != nil {
 			return // terminated before it could begin
 		}
-		if t.e.orchestrations[in.row.Name] == nil {
+		if t.e.lacks(in) {
 			t.holdBack(m)
 			return
 		}
@@ -310,7 +310,7 @@ func (t *turn) start(m *message) {
 		t.wait(m)
 		return
 	}
-	if t.e.orchestrations[in.row.Name] == nil {
+	if t.e.lacks(in) {
 		in.row.Status = history.Pending
 		t.holdBack(m)
 		return
@@ -360,7 +360,8 @@ func (t *turn) archive() *store.Execution {
 // run lets the body go on with the new events.
 func (t *turn) run() {
 	in := t.in
-	if len(t.new) == 0 {
+	refused := t.refused()
+	if len(t.new) == 0 && !refused {
 		return
 	}
 	t.changed = true
@@ -378,6 +379,10 @@ func (t *turn) run() {
 		t.finish(&history.Event{Kind: history.ExecutionCompleted, ID: in.lastID + 1, Time: t.now, Status: history.Terminated, Data: t.terminated.Data}, nil)
 		return
 	}
+	if refused {
+		t.mismatch()
+		return
+	}
 	req := &Turn{
 		Name:     in.row.Name,
 		Instance: history.Instance{ID: in.id, Execution: in.row.Execution},
@@ -385,7 +390,7 @@ func (t *turn) run() {
 		New:      t.new,
 	}
 	if in.exec == nil {
-		in.exec = t.e.orchestrations[in.row.Name].New()
+		in.exec = t.e.definition(in).New()
 		if in.row.Events > 0 {
 			req.Past = t.e.past(in)
 		}

@@ -32,7 +32,7 @@ func Describe(e *Event) string {
 	if e.Reason != "" {
 		s.WriteString(" because " + excerpt(e.Reason, 0))
 	}
-	if e.Data != nil || !e.DataRef.IsZero() {
+	if (e.Data != nil || !e.DataRef.IsZero()) && e.Kind != GenericEvent {
 		s.WriteString(" " + showData(e, 0))
 	}
 	if e.Failure != nil {
@@ -50,6 +50,9 @@ func headline(e *Event) string {
 	}
 	if l := e.Kind.layout(); l != nil && l.has(inAnswers) {
 		s.WriteString(" for #" + strconv.Itoa(int(e.Answers)))
+	}
+	if e.Kind == GenericEvent { // has nothing else
+		s.WriteString(" " + showData(e, 0))
 	}
 	if e.Kind == ExecutionCompleted {
 		s.WriteString(" " + e.Status.String())
