@@ -147,6 +147,7 @@ func startActivity[Out any](ctx *Context, name string, def *activity, in any, op
 		c.complete(nil, fmt.Errorf("%s: %w", label, err))
 		return t
 	}
+	o.tags = ctx.x.rt.outgoing(ctx, name, false, o.tags)
 	ctx.x.calls++
 	call, version, tags := ctx.x.calls, o.version, o.tags
 	from := fromActivity
@@ -262,7 +263,7 @@ func (a *activity) invoke(ctx context.Context, rt *registry, c *engine.Call) (o 
 		}
 		endActivitySpan(span, o)
 	}()
-	result, err := a.run(ctx, c.Input)
+	result, err := rt.runActivity(ctx, a, c.Input)
 	if err != nil {
 		return engine.Outcome{Failure: rt.errors.failure(err)}
 	}

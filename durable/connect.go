@@ -52,12 +52,11 @@ func Connect(ctx context.Context, url string, o Options, defs ...Definition) (*C
 		}
 		remote, err := taskhub.Dial(ctx, taskhub.SocketPath(path))
 		if err == nil {
-			r, err := newRegistry(o.Logger, defs)
+			r, err := o.registry(defs)
 			if err != nil {
 				return nil, errors.Join(err, remote.Close())
 			}
-			r.versions = o.Versions
-			return &Connection{&Client{remote, r}, remote.Close}, nil
+			return &Connection{newClient(remote, r), remote.Close}, nil
 		}
 		if ctx.Err() != nil || !errors.Is(err, taskhub.ErrUnavailable) || time.Now().After(patience) {
 			return nil, fmt.Errorf("%w, but cannot be reached: %w; end that program, or wait until it is done", held, err)

@@ -54,7 +54,7 @@ func (x *executor) spawn(run func()) {
 // begin makes the coroutine of the orchestration's function.
 func (x *executor) begin(input history.Payload) {
 	x.spawn(func() {
-		x.output, x.err = x.def.body(x.ctx, input)
+		x.output, x.err = x.rt.runBody(x.def, x.ctx, input)
 		x.finished = true
 	})
 }

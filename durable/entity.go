@@ -214,5 +214,5 @@ func (n *entity) runOne(rt *registry, b *engine.EntityBatch, op *history.Event) 
 		err = NonRetriable(fmt.Errorf("entity %s has no operation %q", n.name, op.Name))
 		return
 	}
-	state, result, err = fn(ctx, b.State, op.Data)
+	state, result, err = rt.runOperation(fn, ctx, b.State, op)
 }

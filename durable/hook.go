@@ -20,6 +20,6 @@ func init() {
 		if err != nil {
 			return nil, err
 		}
-		return &Client{h.(taskhub.Hub), r}, nil
+		return newClient(h.(taskhub.Hub), r), nil
 	}
 }

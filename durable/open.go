@@ -27,6 +27,8 @@ type Options struct {
 	// run, and what becomes of instances of others. Its zero value fits programs
 	// that name no versions, and those that keep one definition for each.
 	Versions VersionPolicy
+	// Interceptors are put around what this program does, the first one outermost.
+	Interceptors []Interceptor
 	// OnHeld is called once if another process holds the store; OpenWith then
 	// waits until it lets go or ctx ends. nil: OpenWith fails with a
 	// *store.HeldError.
@@ -120,18 +122,17 @@ func parseURL(url string) (scheme, path string, err error) {
 // OpenStore opens a runtime on a store of the caller's making, which it owns from
 // then on, also when it fails.
 func OpenStore(ctx context.Context, s store.Store, o Options, defs ...Definition) (*Runtime, error) {
-	r, err := newRegistry(o.Logger, defs)
+	r, err := o.registry(defs)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	r.versions = o.Versions
 	e, err := engine.Open(ctx, s, r.defs, engine.Options{
 		Hub: o.Hub, Activities: o.Activities, Cached: o.Cached, Versions: o.Versions, Logger: o.Logger, Now: o.Now, OnCommit: o.OnCommit, OnTurn: o.OnTurn,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Runtime{engine: e, client: &Client{e, r}}, nil
+	return &Runtime{engine: e, client: newClient(e, r)}, nil
 }
 
 // Client gives the client of this runtime's hub.

@@ -38,6 +38,7 @@ type registry struct {
 	entities       map[string]*entity
 	errors         errorTable
 	versions       VersionPolicy
+	interceptors   []Interceptor
 	defs           engine.Definitions
 }
 
@@ -46,6 +47,16 @@ func newRegistry(log *slog.Logger, defs []Definition) (*registry, error) {
 	if err := bundle(defs).define(r); err != nil {
 		return nil, err
 	}
+	return r, nil
+}
+
+// registry is the definitions of a program that runs with these options.
+func (o *Options) registry(defs []Definition) (*registry, error) {
+	r, err := newRegistry(o.Logger, defs)
+	if err != nil {
+		return nil, err
+	}
+	r.versions, r.interceptors = o.Versions, o.Interceptors
 	return r, nil
 }
 

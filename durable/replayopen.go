@@ -26,8 +26,8 @@ type Broken struct {
 //
 // What a hub knows of an instance is its past, so this finds code that took other
 // steps than its histories have; it cannot find that code will take wrong ones.
-// Versions are matched as the options of c's runtime or connection say. An error
-// ends the sequence: something could not be read.
+// Versions are matched, and interceptors run, as the options of c's runtime or
+// connection say. An error ends the sequence: something could not be read.
 func ReplayOpen(ctx context.Context, c *Client, defs ...Definition) iter.Seq2[*Broken, error] {
 	return func(yield func(*Broken, error) bool) {
 		r, err := newReplayRegistry(defs)
@@ -35,7 +35,7 @@ func ReplayOpen(ctx context.Context, c *Client, defs ...Definition) iter.Seq2[*B
 			yield(nil, err)
 			return
 		}
-		r.versions = c.defs.versions
+		r.versions, r.interceptors = c.defs.versions, c.defs.interceptors
 		open := Query{Statuses: []history.Status{history.Running, history.Pending, history.Suspended}}
 		for s, err := range c.Query(ctx, open) {
 			var b *Broken
