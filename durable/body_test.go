@@ -49,11 +49,11 @@ func TestBodyEnds(t *testing.T) {
 		{"wrong status", func(ctx *durable.Context) (string, error) { ctx.SetCustomStatus(func() {}); return "", nil },
 			"fmt.wrapError", "custom status: func() has no JSON form: json: unsupported type: func()"},
 		{"wrong input", func(ctx *durable.Context) (string, error) { return durable.CallActivity[string](ctx, "hello", 7) },
-			"fmt.wrapError", "activity hello failed: input of activity hello: 7 does not decode into string: json: cannot unmarshal number into Go value of type string"},
+			"fmt.wrapError", "activity hello failed: input of activity hello does not decode into string: json: cannot unmarshal number into Go value of type string, at byte 1: 7"},
 		{"wrong result", func(ctx *durable.Context) (string, error) {
 			n, err := durable.CallActivity[int](ctx, "hello", "x")
 			return fmt.Sprint(n), err
-		}, "", `result of activity hello: "hello x" does not decode into int`},
+		}, "", `result of activity hello does not decode into int`},
 		{"predicate panics", func(ctx *durable.Context) (string, error) {
 			return refuse.Call(ctx, "why", durable.WithRetry(durable.RetryPolicy{MaxAttempts: 3, Retry: func(error) bool { panic("p") }}))
 		}, "", "panic: p"},

@@ -1,10 +1,17 @@
 package durable
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
+	"strings"
+	"unicode"
 
 	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/store"
+	"github.com/agentrun-dev/agentrun/durable/store/codec"
 )
 
 // encode makes a payload: JSON, and absent for a nil interface.
@@ -42,16 +49,65 @@ func decode[T any](p history.Payload, what string) (T, error) {
 		return v, nil
 	}
 	if err := json.Unmarshal(p, &v); err != nil {
-		return v, NonRetriable(fmt.Errorf("%s: %s does not decode into %T: %w", what, excerpt(p), v, err))
+		var zero T // not what was read of it before it went wrong
+		return zero, NonRetriable(decodeError(p, what, reflect.TypeFor[T](), err))
 	}
 	return v, nil
 }
 
-// excerpt shows the beginning of a payload.
-func excerpt(p history.Payload) string {
-	const most = 60
-	if len(p) <= most {
-		return string(p)
+// decodeError says which value does not decode into what, where, and shows a piece
+// of it: enough to find the mistake, and never so much that it fills a log.
+func decodeError(p history.Payload, what string, into reflect.Type, err error) error {
+	at := -1
+	var wrongType *json.UnmarshalTypeError
+	var wrongSyntax *json.SyntaxError
+	switch {
+	case errors.As(err, &wrongType):
+		at = int(wrongType.Offset)
+	case errors.As(err, &wrongSyntax):
+		at = int(wrongSyntax.Offset)
 	}
-	return string(p[:most]) + "…"
+	if at < 0 || at > len(p) { // a decoder of the type's own
+		return fmt.Errorf("%s does not decode into %s: %w: %s", what, into, err, excerpt(p, 0))
+	}
+	return fmt.Errorf("%s does not decode into %s: %w, at byte %d: %s", what, into, err, at, excerpt(p, at))
+}
+
+// excerpt shows a payload around one of its bytes, in one printable line.
+func excerpt(p history.Payload, at int) string {
+	const before, after = 50, 30
+	from, to := max(0, at-before), min(len(p), at+after)
+	text := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(string(p[from:to]), ""))
+	if from > 0 {
+		text = "…" + text
+	}
+	if to < len(p) {
+		text += "…"
+	}
+	return text
+}
+
+// Codec turns what is stored into something else and back: encryption, for instance.
+// See [Options.Codec] and package codec.
+type Codec = codec.Codec
+
+// HashingCodec is a [Codec] with a key for the hashes of payloads, which tell nobody
+// then what the content is.
+type HashingCodec = codec.Hasher
+
+// ErrEncoded is wrapped by the error for a store that was written with a [Codec] and
+// is opened without it, or without its keys.
+var ErrEncoded = codec.ErrEncoded
+
+// withCodec puts the codec of the options on a store.
+func (o *Options) withCodec(ctx context.Context, s store.Store) (store.Store, error) {
+	if o.Codec == nil {
+		return s, codec.Refuse(ctx, s)
+	}
+	return codec.Wrap(ctx, s, o.Codec)
 }

@@ -29,6 +29,11 @@ type Options struct {
 	Versions VersionPolicy
 	// Interceptors are put around what this program does, the first one outermost.
 	Interceptors []Interceptor
+	// Codec encodes everything of a program's data before it is stored: inputs and
+	// results, events, entity states, custom statuses, payloads. Ids, names, tags and
+	// times stay readable, since instances are found by them. A store that is new gets
+	// the codec for good. nil: data is stored as it is, which is JSON.
+	Codec Codec
 	// OnHeld is called once if another process holds the store; OpenWith then
 	// waits until it lets go or ctx ends. nil: OpenWith fails with a
 	// *store.HeldError.
@@ -125,6 +130,10 @@ func OpenStore(ctx context.Context, s store.Store, o Options, defs ...Definition
 	r, err := o.registry(defs)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
+	}
+	plain := s
+	if s, err = o.withCodec(ctx, s); err != nil {
+		return nil, errors.Join(err, plain.Close())
 	}
 	e, err := engine.Open(ctx, s, r.defs, engine.Options{
 		Hub: o.Hub, Activities: o.Activities, Cached: o.Cached, Versions: o.Versions, Logger: o.Logger, Now: o.Now, OnCommit: o.OnCommit, OnTurn: o.OnTurn,
