@@ -113,7 +113,7 @@ func TestCodec(t *testing.T) {
 		"wrong id":  {Logger: quiet, Codec: newSealed("k2", 'a')},
 	} {
 		_, err := durable.OpenWith(t.Context(), url, o, defs...)
-		if !errors.Is(err, durable.ErrEncoded) || strings.Contains(err.Error(), "\n") {
+		if !errors.Is(err, durable.ErrEncoded) || !strings.HasPrefix(err.Error(), url+": ") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", what, err)
 		}
 		_, err = durable.Connect(t.Context(), url, o)

@@ -87,6 +87,9 @@ func OpenWith(ctx context.Context, url string, o Options, defs ...Definition) (*
 		return nil, err
 	}
 	rt, err := OpenStore(ctx, s, o, defs...)
+	if errors.Is(err, ErrEncoded) {
+		return nil, fmt.Errorf("%s: %w", url, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) runsCommand() *cobra.Command {
-	return a.group("runs", "List, show and export runs", a.listCommand(), a.showCommand(), a.exportCommand())
+	return a.group("runs", "List, show, check and export runs", a.listCommand(), a.showCommand(), a.checkCommand(), a.exportCommand())
 }
 
 func (a *app) listCommand() *cobra.Command {
