@@ -63,6 +63,7 @@ func (w *encoded) Commit(ctx context.Context, b *store.Batch) error {
 	out.Inbox = list(b.Inbox, func(m *store.Message) { m.Data = e.value(m.Data) })
 	out.Payloads = list(b.Payloads, func(p *store.Payload) { p.Hash, p.Data = w.hash(p.Hash), e.value(p.Data) })
 	out.Refs = list(b.Refs, func(r *store.PayloadRef) { r.Hash = w.hash(r.Hash) })
+	out.Progress = list(b.Progress, func(p *store.ProgressWrite) { p.Data = e.optional(p.Data) })
 	if e.err != nil {
 		return e.err
 	}
@@ -159,4 +160,19 @@ func (w *encoded) Payload(ctx context.Context, h history.Hash) ([]byte, error) {
 		return nil, err
 	}
 	return w.decode(stored)
+}
+
+func (w *encoded) Progress(ctx context.Context) iter.Seq2[store.Progress, error] {
+	return func(yield func(store.Progress, error) bool) {
+		for p, err := range w.Store.Progress(ctx) {
+			if err == nil && p.Data != nil {
+				if p.Data, err = w.decode(p.Data); err != nil {
+					err = fmt.Errorf("progress of instance %d: %w", p.Num, err)
+				}
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
+	}
 }
