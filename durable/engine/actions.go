@@ -181,7 +181,7 @@ func (t *turn) letGo() {
 func (t *turn) terminateChildren() {
 	ids := sortedValues(t.in.children)
 	if t.in.row.Generation > 0 {
-		ids = append(ids, t.earlierChildren()...)
+		ids = append(ids, t.e.earlierChildren(t.in.id)...)
 		slices.Sort(ids)
 		ids = slices.Compact(ids)
 	}

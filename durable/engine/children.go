@@ -14,15 +14,15 @@ import (
 // by the message that starts it: everything that this instance did is on disk by
 // then, so such a message was consumed, and its row written, or it lies in the
 // inbox. Messages are looked at first: what begins meanwhile is found as a row.
-func (t *turn) earlierChildren() (ids []string) {
+func (e *Engine) earlierChildren(parent string) (ids []string) {
 	ctx := context.Background()
-	err := t.e.commits.settle()
+	err := e.commits.settle()
 	if err == nil {
-		ids, err = t.unbornChildren(ctx)
+		ids, err = e.unbornChildren(ctx, parent)
 	}
-	for q := (store.Query{Parent: t.in.id, Statuses: []history.Status{history.Running, history.Pending, history.Suspended}}); err == nil; {
+	for q := (store.Query{Parent: parent, Statuses: []history.Status{history.Running, history.Pending, history.Suspended}}); err == nil; {
 		var page store.Page
-		if page, err = t.e.store.Query(ctx, q); err != nil {
+		if page, err = e.store.Query(ctx, q); err != nil {
 			break
 		}
 		for _, in := range page.Instances {
@@ -32,25 +32,25 @@ func (t *turn) earlierChildren() (ids []string) {
 			return ids
 		}
 	}
-	if t.e.Err() == nil {
-		t.e.log.Error("children of earlier executions could not be found and go on though their parent was terminated", "instance", t.in.id, "err", err)
+	if e.Err() == nil {
+		e.log.Error("children of earlier executions could not be found and go on though their parent was terminated", "instance", parent, "err", err)
 	}
 	return ids
 }
 
-// unbornChildren gives the ids for which a start by this instance waits.
-func (t *turn) unbornChildren(ctx context.Context) (ids []string, err error) {
-	for id, err := range t.e.store.Runnable(ctx) {
+// unbornChildren gives the ids for which a start by the parent waits.
+func (e *Engine) unbornChildren(ctx context.Context, parent string) (ids []string, err error) {
+	for id, err := range e.store.Runnable(ctx) {
 		if err != nil {
 			return ids, err
 		}
-		waiting, err := t.e.store.Inbox(ctx, id)
+		waiting, err := e.store.Inbox(ctx, id)
 		if err != nil {
 			return ids, err
 		}
 		if slices.ContainsFunc(waiting, func(s store.Message) bool {
 			m, err := decodeMessage(s)
-			return err == nil && m.ev.Kind == history.ExecutionStarted && m.ev.Parent != nil && m.ev.Parent.ID == t.in.id
+			return err == nil && m.ev.Kind == history.ExecutionStarted && m.ev.Parent != nil && m.ev.Parent.ID == parent
 		}) {
 			ids = append(ids, id)
 		}

@@ -29,7 +29,7 @@ func TestTerminateChildrenOfEarlierExecutions(t *testing.T) {
 				e := start(t, s, d, Options{Cached: -1})
 				held := make(chan struct{})
 				if !restart {
-					ask(e, "k2", func(*turn) error { <-held; return nil })
+					ask(e, "k2", askNothing, func() { <-held })
 					synctest.Wait()
 				}
 				begin(t, e, "p", "loop", "")

@@ -26,8 +26,8 @@ type message struct {
 	held   bool             // waits, in the inbox, for the start of the instance it is for (schedule.go)
 	reuse  []history.Status // of a start: what it may replace
 	ack    func(error)
-	do     func(*turn) error // instead of receiving ev: what a client asks of the instance itself
-	fresh  bool              // to is an id that cannot exist yet
+	ask    *command // instead of receiving ev: what a client asks of the instance itself
+	fresh  bool     // to is an id that cannot exist yet
 	call   *call
 	pieces []Piece
 
@@ -39,6 +39,40 @@ type message struct {
 
 // size estimates the memory that a message holds, in bytes.
 func (m *message) size() int { return len(m.ev.Data) + len(m.ev.Name) + 128 }
+
+// command is what a client asks of an instance itself. It is data, not a function:
+// a turn that were given to one would have to be on the heap.
+type command struct {
+	what      commandKind
+	look      func(*instance) // where set, runs first on the owner's goroutine, and changes nothing
+	execution string          // askRestart: which one is meant
+	start     *Start          // askRestart: as what
+}
+
+type commandKind int
+
+const (
+	askNothing commandKind = iota
+	askPurge
+	askPurgeExpired
+	askRestart
+)
+
+// obey does what a command says.
+func (t *turn) obey(c *command) error {
+	if c.look != nil {
+		c.look(t.in)
+	}
+	switch c.what {
+	case askPurge:
+		return t.purge()
+	case askPurgeExpired:
+		return t.purgeExpired()
+	case askRestart:
+		return t.restart(c.execution, c.start)
+	}
+	return nil
+}
 
 // heldMark stands before the execution of a message that is held.
 const heldMark = "+"

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -33,16 +34,20 @@ func (e *Engine) Activities(ctx context.Context, id string) (list []PendingActiv
 	if err := CheckInstanceID(id); err != nil {
 		return nil, err
 	}
-	look := func(t *turn) error {
-		if !t.in.exists {
-			return ErrNotFound
+	found := false
+	look := func(in *instance) {
+		if found = in.exists; !found {
+			return
 		}
-		for _, c := range t.in.tasks {
+		for _, c := range in.tasks {
 			list = append(list, e.pending(c))
 		}
-		return nil
 	}
-	if err := e.send(ctx, &message{to: id, ev: &history.Event{ID: history.FromOutside, Time: e.now()}, do: look}); err != nil {
+	err = e.send(ctx, &message{to: id, ev: &history.Event{ID: history.FromOutside, Time: e.now()}, ask: &command{look: look}})
+	if err == nil && !found {
+		err = fmt.Errorf("%s: %w", id, ErrNotFound)
+	}
+	if err != nil {
 		return nil, err
 	}
 	slices.SortFunc(list, func(a, b PendingActivity) int { return cmp.Compare(a.Task, b.Task) })

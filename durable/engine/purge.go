@@ -27,13 +27,13 @@ func (e *Engine) Purge(ctx context.Context, ids []string, recurse bool) (int, er
 			return 0, err
 		}
 	}
-	return e.purgeAll(ctx, ids, recurse, (*turn).purge)
+	return e.purgeAll(ctx, ids, recurse, askPurge)
 }
 
 // purgePiece bounds how many instances are asked at once.
 const purgePiece = 100
 
-func (e *Engine) purgeAll(ctx context.Context, ids []string, recurse bool, do func(*turn) error) (purged int, err error) {
+func (e *Engine) purgeAll(ctx context.Context, ids []string, recurse bool, how commandKind) (purged int, err error) {
 	for part := range slices.Chunk(ids, purgePiece) {
 		if recurse {
 			for _, id := range part {
@@ -45,7 +45,7 @@ func (e *Engine) purgeAll(ctx context.Context, ids []string, recurse bool, do fu
 		}
 		answers := make([]<-chan error, len(part))
 		for i, id := range part {
-			answers[i] = e.request(&message{to: id, ev: &history.Event{Time: e.now()}, do: do})
+			answers[i] = e.request(&message{to: id, ev: &history.Event{Time: e.now()}, ask: &command{what: how}})
 		}
 		for _, a := range answers {
 			switch err := e.answered(ctx, a); {
@@ -76,7 +76,7 @@ func (e *Engine) purgeBelow(ctx context.Context, id string) (purged int, err err
 				ids = append(ids, in.ID)
 			}
 		}
-		n, err := e.purgeAll(ctx, ids, true, (*turn).purge)
+		n, err := e.purgeAll(ctx, ids, true, askPurge)
 		if purged += n; err != nil {
 			return purged, err
 		}

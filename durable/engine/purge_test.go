@@ -12,9 +12,13 @@ import (
 	"github.com/agentrun-dev/agentrun/durable/store/storetest"
 )
 
-// ask makes a request whose answer is that of do, on the instance's own turn.
-func ask(e *Engine, id string, do func(*turn) error) <-chan error {
-	return e.request(&message{to: id, ev: &history.Event{Time: e.now()}, do: do})
+// ask makes a request of an instance, before which its owner runs a function.
+func ask(e *Engine, id string, what commandKind, before func()) <-chan error {
+	return e.request(&message{to: id, ev: &history.Event{Time: e.now()}, ask: &command{what: what, look: func(*instance) {
+		if before != nil {
+			before()
+		}
+	}}})
 }
 
 // What is on its way to an instance while it is purged finds nobody, and nothing
@@ -47,10 +51,10 @@ func TestPurgeAndWhatIsOnItsWay(t *testing.T) {
 					t.Fatal(err)
 				}
 				held := make(chan struct{})
-				purged := ask(e, "x", func(t *turn) error { <-held; return t.purge() })
+				purged := ask(e, "x", askPurge, func() { <-held })
 				synctest.Wait()
 				if apart {
-					ask(e, "x", func(t *turn) error { return t.e.commits.write(&changeSet{}) })
+					ask(e, "x", askNothing, func() { _ = e.commits.write(&changeSet{}) })
 				}
 				begin(t, e, "s", "sender", "")
 				finish(t, e, "s")

@@ -32,9 +32,8 @@ func (e *Engine) Restart(ctx context.Context, id string, newID bool) (string, er
 		if !s.Status.Ended() {
 			return "", fmt.Errorf("%s: %w", id, ErrNotEnded)
 		}
-		err = e.answered(ctx, e.request(&message{to: id, ev: &history.Event{Time: e.now()}, do: func(t *turn) error {
-			return t.restart(s.Execution, &start)
-		}}))
+		err = e.answered(ctx, e.request(&message{to: id, ev: &history.Event{Time: e.now()},
+			ask: &command{what: askRestart, execution: s.Execution, start: &start}}))
 		if !errors.Is(err, errChanged) {
 			return id, err
 		}

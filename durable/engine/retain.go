@@ -59,7 +59,7 @@ func (r *reaper) run() {
 			return
 		}
 		r.mu.Unlock()
-		_, err := r.e.purgeAll(r.e.ctx, ids, true, (*turn).purgeExpired)
+		_, err := r.e.purgeAll(r.e.ctx, ids, true, askPurgeExpired)
 		if err == nil || r.e.ctx.Err() != nil {
 			continue
 		}

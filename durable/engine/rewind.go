@@ -96,7 +96,7 @@ func (t *turn) rewind(why *history.Event) error {
 	if err != nil {
 		return err
 	}
-	past, started, err := t.withoutFailures(old.Last, why.Parent)
+	past, started, err := t.e.withoutFailures(in.id, old.Last, why.Parent)
 	if err != nil {
 		return err
 	}
@@ -186,9 +186,9 @@ func (t *turn) cannotGoOn(req *Turn) error {
 // withoutFailures gives the history that ends with a row as it goes on: without
 // the failures, what they are the failures of, and the end; a child that failed
 // stays created. Its start is that of a new execution.
-func (t *turn) withoutFailures(last int64, parent *history.Parent) (past []*history.Event, started *history.Event, err error) {
+func (e *Engine) withoutFailures(id string, last int64, parent *history.Parent) (past []*history.Event, started *history.Event, err error) {
 	failed := map[int32]bool{}
-	for ev, err := range t.e.events(context.Background(), t.in.id, last) {
+	for ev, err := range e.events(context.Background(), id, last) {
 		if err != nil {
 			return nil, nil, err
 		}
@@ -204,7 +204,7 @@ func (t *turn) withoutFailures(last int64, parent *history.Parent) (past []*hist
 				again.Lineage = ev.Instance.Execution
 			}
 			again.Attempt++
-			again.Instance = history.Instance{ID: t.in.id, Execution: newExecution()}
+			again.Instance = history.Instance{ID: id, Execution: newExecution()}
 			if parent != nil {
 				again.Parent = parent
 			}

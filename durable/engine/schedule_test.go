@@ -16,7 +16,7 @@ func TestReplacedInOneTurn(t *testing.T) {
 		e := start(t, s, Definitions{Orchestrations: []Orchestration{orchestration("o", waiting)}}, Options{})
 		begin(t, e, "x", "o", "first")
 		held := make(chan struct{})
-		ask(e, "x", func(*turn) error { <-held; return nil })
+		ask(e, "x", askNothing, func() { <-held })
 		synctest.Wait()
 		var answers []<-chan error
 		for _, input := range []string{"second", "third"} {

@@ -168,8 +168,8 @@ func (t *turn) receive(m *message) {
 		t.rewound(m)
 		return
 	}
-	if m.do != nil {
-		t.cs.answer(m, m.do(t))
+	if m.ask != nil {
+		t.cs.answer(m, t.obey(m.ask))
 		return
 	}
 	if ev.Kind == history.ExecutionStarted {
