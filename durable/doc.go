@@ -54,7 +54,8 @@
 //
 // A replay that finds another step than the history has fails the instance with
 // type [NonDeterminism] and a message that names the event, what was recorded and
-// what the code did. [Replay] finds such a difference before a deploy does.
+// what the code did. [Replay] finds such a difference before a deploy does, and package
+// vet finds most such code before it runs: agentrun vet ./...
 //
 // What an orchestration leaves deferred runs also when it is put away; calls on the
 // Context do nothing then.
@@ -72,8 +73,21 @@
 //     silently repeated.
 //
 // [Info] gives an activity its idempotency key, which is the same for each attempt
-// at a call and after each crash. Hand it to whatever you call. A failed call is
-// tried again by [WithRetry].
+// at a call and after each crash. Hand it to whatever you call; one that recognizes
+// it makes the activity [Idempotent]. A failed call is tried again by [WithRetry].
+//
+// Times bound an activity: [StartToClose] one attempt, [ScheduleToClose] a call with
+// all its attempts, [HeartbeatTimeout] the silence of one. When one is over, the
+// function's context ends and the call fails at once, see [TimeoutOf]; an AtMostOnce
+// call that was running is never said to have merely timed out: its outcome is
+// unknown, or what Reconcile finds. [Heartbeat] keeps how far an activity is, and
+// [Progress] gives it to the next attempt, also after a crash. [MaxConcurrent] and
+// [RateLimit] say how many run at once and how often they start, [WithPriority] which
+// of those that wait goes first; within a priority the instances take turns.
+//
+// An error is stored as its type's name and message. One that code decides by is
+// registered with [ErrorType] or [ErrorValue]; errors.As and errors.Is find it then
+// wherever the failure goes.
 //
 // # Waiting
 //
@@ -108,11 +122,30 @@
 // instance with an empty history; earlier ones stay readable, see
 // [Client.Executions].
 //
+// # Code that changes
+//
+// Instances outlive builds. Definitions of one name and several versions stand side
+// by side ([Version]), and an instance goes on with the one that it began with.
+// [Context.Patched] changes code in the middle. [ReplayOpen] tells before a deploy
+// which unfinished instances the new code would break.
+//
 // # Entities
 //
-// An [Entity] is state with a name, on which one [Operation] runs at a time. From
-// an orchestration it is called, from anywhere it is signalled. An operation that
-// fails changes and sends nothing.
+// An entity is state with a name: it comes into being by the first operation that is
+// sent to it and is gone when it has deleted itself. Its operations run one at a time,
+// in the order in which they were sent; one that fails leaves no trace. From an
+// orchestration it is called, from anywhere it is signalled. [Lock] gives an
+// orchestration several of them for itself; what others send waits. A signal may have a
+// time ([WithDeliverAt]), which is how an entity sets itself a timer.
+//
+// # The life of an instance
+//
+// A client schedules it, at once or for a time ([WithStartAt]), under an id that it may
+// take over from an ended one ([WithReuse]). It is suspended and resumed, asked to
+// cancel, or terminated; run again ([Client.Restart]), or sent on from its failure
+// ([Client.Rewind]): what succeeded is not done again, and keys stay the same. When it
+// has ended it stays until [Client.Purge] or the orchestration's own [Retain] deletes
+// it.
 //
 // # What is durable
 //
@@ -123,12 +156,16 @@
 //
 // Not durable are: what an activity did before its answer was recorded, which is
 // why it declares its effect; variables, which come back by replay; log records and
-// spans, which are written once and lost with the process that did not get to them.
+// spans, which are written once and lost with the process that did not get to them;
+// the rates of limits, whose buckets are full when a program starts; the last second of
+// an activity's progress.
 //
 // # Where it is stored
 //
 // Open takes a URL: a SQLite file, or memory for tests. One process at a time holds
-// the database; others reach its hub through it, see [Connect].
+// the database; others reach its hub through it, see [Connect]. [Options.Codec] encodes
+// what is stored, to encrypt it for instance; [Options.Interceptors] are put around
+// everything of a kind that a program does.
 //
 // Package durabletest has what tests need: crashes at every moment, replay of old
 // histories, and virtual time.

@@ -23,6 +23,24 @@
 //   - An instance is evicted only when everything it did is committed
 //     (instance.go).
 //   - A reply tells only of committed turns (turn.go, log.submit).
+//   - A history row counts once the instance's row points to it, itself or through a
+//     later one; what a large turn writes ahead does not until the turn's end
+//     (turn.go, batch.go).
+//   - A call is answered once: whoever sets call.answered has the answer
+//     (dispatch.go, terms.go). A timeout or a cancellation is the answer only where
+//     the function certainly has had no effect, or may be repeated (once.go).
+//   - What is derived from a history when an instance is read (recover.go, follow)
+//     is what the turns that made it had derived.
+//   - What an entity keeps for later (behind a lock, or until it is due) is on disk as
+//     messages of its own, and its lock is the granted request in its row
+//     (entity.go, lock.go). Lock requests go through entities in the order of their
+//     ids, and a release never overtakes the request that it takes back (lock.go).
+//   - A purge begins a batch for its instance: what was done to it before is in an
+//     earlier one (purge.go).
+//   - What is held for a later start is in the inbox, marked, and nowhere else when its
+//     instance is evicted (schedule.go).
+//   - No write of progress lies behind the turn that forgets it (progress.go).
+//   - An instance that cannot be read consumes nothing (aside.go).
 package engine
 
 import (
