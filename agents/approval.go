@@ -72,7 +72,9 @@ type Decision struct {
 	Comment   string    `json:"comment,omitempty"`
 	From      string    `json:"from,omitempty"` // where: cli, scenario, …
 	At        time.Time `json:"at,omitzero"`    // set when it is recorded
-	// Nonce tells decisions apart that are otherwise alike; [Decide] sets it.
+	// Nonce tells decisions apart that are otherwise alike. [Decide] sets it where it
+	// is ""; whoever gives a decision again, because the answer was lost, gives the
+	// same one, and it counts once.
 	Nonce string `json:"nonce,omitempty"`
 }
 
@@ -281,6 +283,8 @@ func Decide(ctx context.Context, c *durable.Client, id string, d Decision) (Appr
 		return a, err
 	case !ok:
 		return a, fmt.Errorf("there is no request %q: %w", id, durable.ErrNotFound)
+	case d.Nonce != "" && a.has(d.Nonce):
+		return a, nil
 	case a.Status != Waiting:
 		return a, fmt.Errorf("%w: request %s is %s", ErrNotCounted, id, a.standing())
 	}
@@ -295,7 +299,9 @@ func Decide(ctx context.Context, c *durable.Client, id string, d Decision) (Appr
 	if d.Arguments != "" && a.Kind != KindTool {
 		return a, fmt.Errorf("%w: request %s is not about a call to be made, so it takes no arguments", durable.ErrInvalid, id)
 	}
-	d.Nonce = nonce()
+	if d.Nonce == "" {
+		d.Nonce = nonce()
+	}
 	if err := decideOp.Send(ctx, c, id, d); err != nil {
 		return a, err
 	}
@@ -303,7 +309,7 @@ func Decide(ctx context.Context, c *durable.Client, id string, d Decision) (Appr
 	if err != nil {
 		return a, err
 	}
-	if slices.ContainsFunc(a.Decisions, func(x Decision) bool { return x.Nonce == d.Nonce }) {
+	if a.has(d.Nonce) {
 		return a, nil
 	}
 	trial := a // the entity refused it: say why as it did
@@ -312,6 +318,11 @@ func Decide(ctx context.Context, c *durable.Client, id string, d Decision) (Appr
 		return a, fmt.Errorf("%w: %w", ErrNotCounted, err)
 	}
 	return a, fmt.Errorf("%w: request %s is %s", ErrNotCounted, id, a.standing())
+}
+
+// has reports whether a decision was counted.
+func (a *Approval) has(nonce string) bool {
+	return slices.ContainsFunc(a.Decisions, func(x Decision) bool { return x.Nonce == nonce })
 }
 
 // Withdraw ends a request that nobody needs any more, because its run has ended.

@@ -69,7 +69,7 @@ type checked struct {
 func (a *app) check(ctx context.Context, program string) error {
 	var found []checked
 	var u *unfinished
-	err := a.look(ctx, func(c *durable.Client) (err error) {
+	err := a.again(ctx, func(c *durable.Client) (err error) {
 		if u, err = findUnfinished(ctx, c); err != nil || a.anotherProgram(u, program) {
 			return err
 		}

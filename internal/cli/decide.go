@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"strings"
 
@@ -46,16 +47,20 @@ func (a *app) decide(ctx context.Context, id string, d agents.Decision) error {
 			return usage(err)
 		}
 	}
-	d.By, d.From = userName(), fromCommand
-	return a.connect(ctx, func(c *durable.Client) error {
-		id, err := requestOf(ctx, c, id)
-		if err != nil {
-			return err
+	d.By, d.From, d.Nonce = userName(), fromCommand, rand.Text()
+	// The program that holds the store may end between the decision, which lets its
+	// run go on to its end, and the answer: then it is looked at once more.
+	request := ""
+	return a.again(ctx, func(c *durable.Client) (err error) {
+		if request == "" {
+			if request, err = requestOf(ctx, c, id); err != nil {
+				return err
+			}
 		}
-		x, err := agents.Decide(ctx, c, id, d)
+		x, err := agents.Decide(ctx, c, request, d)
 		switch {
 		case durable.IsNotFound(err):
-			return usagef("there is no request %s in %s; see %s", id, a.store, a.typed("inbox"))
+			return usagef("there is no request %s in %s; see %s", request, a.store, a.typed("inbox"))
 		case err != nil:
 			return err
 		}

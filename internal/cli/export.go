@@ -25,7 +25,7 @@ func (a *app) exportCommand() *cobra.Command {
 			if out == "" {
 				return usagef("runs export needs --out FILE (- writes to standard output)")
 			}
-			err := a.look(c.Context(), func(client *durable.Client) error { return a.export(c.Context(), client, args[0], out, force) })
+			err := a.again(c.Context(), func(client *durable.Client) error { return a.export(c.Context(), client, args[0], out, force) })
 			return a.runError(err, args[0])
 		},
 	}

@@ -18,7 +18,7 @@ func (a *app) inboxCommand() *cobra.Command {
 		Short: "List what waits for people",
 		Args:  exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.look(c.Context(), func(client *durable.Client) error { return a.inbox(c.Context(), client, run, !all) })
+			return a.again(c.Context(), func(client *durable.Client) error { return a.inbox(c.Context(), client, run, !all) })
 		},
 	}
 	c.Flags().StringVar(&run, "run", "", "only of this `RUN`")

@@ -23,7 +23,7 @@ func (a *app) listCommand() *cobra.Command {
 		Short: "List runs, the newest first",
 		Args:  exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.look(c.Context(), func(client *durable.Client) error { return a.list(c.Context(), client) })
+			return a.again(c.Context(), func(client *durable.Client) error { return a.list(c.Context(), client) })
 		},
 	}
 }

@@ -39,7 +39,7 @@ type remembered struct {
 
 func (a *app) resume(ctx context.Context, id, program string) error {
 	var r *remembered
-	err := a.look(ctx, func(c *durable.Client) (err error) {
+	err := a.again(ctx, func(c *durable.Client) (err error) {
 		r, err = remember(ctx, c, id)
 		return err
 	})

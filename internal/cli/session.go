@@ -77,9 +77,10 @@ func (a *app) connect(ctx context.Context, do func(*durable.Client) error) error
 // readPatience bounds how long look tries again.
 const readPatience = 5 * time.Second
 
-// look is connect for a command that changes nothing. If the process that holds the
-// store ends meanwhile (another short command, perhaps), it is done once more.
-func (a *app) look(ctx context.Context, do func(*durable.Client) error) error {
+// again is connect for what may be done twice, because it changes nothing or knows
+// itself again. If the process that holds the store ends meanwhile (another short
+// command, perhaps), it is done once more.
+func (a *app) again(ctx context.Context, do func(*durable.Client) error) error {
 	for begun := time.Now(); ; {
 		err := a.connect(ctx, do)
 		if !errors.Is(err, taskhub.ErrUnavailable) || time.Since(begun) > readPatience {

@@ -19,7 +19,7 @@ func (a *app) showCommand() *cobra.Command {
 		Short: "Show a run: what it waits for, its parts and its history",
 		Args:  exactly("a RUN"),
 		RunE: func(c *cobra.Command, args []string) error {
-			err := a.look(c.Context(), func(client *durable.Client) error { return a.show(c.Context(), client, args[0]) })
+			err := a.again(c.Context(), func(client *durable.Client) error { return a.show(c.Context(), client, args[0]) })
 			return a.runError(err, args[0])
 		},
 	}
