@@ -21,7 +21,9 @@ import (
 //     that did not;
 //   - an activity is asked again though its answer was committed;
 //   - an at-most-once activity is called twice for one call, though its Reconcile
-//     did not say that the first one never took effect.
+//     did not say that the first one never took effect;
+//   - there is no point at all: the program did nothing through env.Client, so that
+//     nothing was shown.
 //
 // The program runs once, in one piece: only the hub behind env.Client crashes, see
 // [Env.Client]. It should start its instances, do what people and other systems
@@ -38,6 +40,9 @@ func CrashEverywhere[R any](t testing.TB, defs []durable.Definition, program fun
 			return points
 		}
 		if r.where == "" { // it ended before it came to that point
+			if points == 0 {
+				t.Errorf("durabletest: no crash point was hit: the program commits nothing; it should do its work through env.Client")
+			}
 			t.Logf("durabletest: the same result after a crash at each of %d points", points)
 			return points
 		}

@@ -212,3 +212,12 @@ func TestCrashUnknownOutcome(t *testing.T) {
 		t.Fatalf("got %q", f.failed)
 	}
 }
+
+// A program that does nothing on the hub shows nothing.
+func TestCrashNowhere(t *testing.T) {
+	f := &fake{TB: t}
+	durabletest.CrashEverywhere(f, defs, func(context.Context, *durabletest.Env) (int, error) { return 1, nil })
+	if len(f.failed) != 1 || !strings.Contains(f.failed[0], "no crash point was hit") {
+		t.Fatalf("got %q", f.failed)
+	}
+}
