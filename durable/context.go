@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
@@ -71,6 +72,17 @@ func (x *executor) guid() string {
 	b = binary.BigEndian.AppendUint64(b, x.guids)
 	sum := sha256.Sum256(b)
 	return engine.FormatUUID([16]byte(sum[:16]))
+}
+
+// Rand is a source of pseudo-random numbers, seeded from the execution: the same in
+// each replay. Its numbers are not secret.
+func (ctx *Context) Rand() *rand.Rand {
+	x := ctx.x
+	if x.rand == nil {
+		sum := sha256.Sum256([]byte(x.instance.ID + "\x00" + x.instance.Execution))
+		x.rand = rand.New(rand.NewPCG(binary.BigEndian.Uint64(sum[:]), binary.BigEndian.Uint64(sum[8:])))
+	}
+	return x.rand
 }
 
 // SetCustomStatus sets what clients see as the instance's custom status, as JSON.

@@ -44,7 +44,7 @@
 // answered from there, until it is where it was. So it must take the same steps each
 // time it sees the same history:
 //
-//   - Take the time, ids and random choices from [Context]: Now, NewGUID. Not from
+//   - Take the time, ids and random choices from [Context]: Now, NewGUID, Rand. Not from
 //     package time, math/rand or the environment.
 //   - Do everything that touches the world in activities: no I/O, no locks, no
 //     channels, no goroutines in an orchestration.

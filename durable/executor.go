@@ -3,6 +3,7 @@ package durable
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
@@ -38,6 +39,7 @@ type executor struct {
 	replaying   bool
 	completions int64
 	guids       uint64
+	rand        *rand.Rand // see Context.Rand
 	custom      history.Payload
 	tasks       map[int32]func(*history.Event) // who takes the answer to an action
 	requests    map[string]*completion         // entity calls

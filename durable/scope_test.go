@@ -322,6 +322,20 @@ var scenes = []struct {
 		want: "true locked",
 	},
 	{
+		name: "chance is the same in each replay",
+		body: func(ctx *durable.Context) (log []string, _ error) {
+			for range 3 {
+				n := ctx.Rand().IntN(1000)
+				got, err := double.Call(ctx, n) // the input must be what it was
+				if err != nil || got != 2*n+1 {
+					return nil, fmt.Errorf("%d: %w", got, err)
+				}
+			}
+			return []string{"same"}, nil
+		},
+		want: "same",
+	},
+	{
 		name: "select without a case",
 		body: func(ctx *durable.Context) ([]string, error) { durable.Select(ctx); return nil, nil },
 		want: " | durable.Select without a case would wait for ever",

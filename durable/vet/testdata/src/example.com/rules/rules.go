@@ -65,7 +65,7 @@ func id(ctx *durable.Context) {
 }
 
 func goroutines(ctx *durable.Context) {
-	go func() { // want `^goroutine: goroutines starts a goroutine: start tasks with Start`
+	go func() { // want `^goroutine: goroutines starts a goroutine: use durable.Go, or start tasks with Start`
 		time.Sleep(1)
 	}()
 	runtime.Gosched() // want `^goroutine: `
