@@ -46,10 +46,14 @@ func (c *call) abort() {
 	if c.cancel != nil {
 		c.cancel(ErrCanceled)
 	}
-	if c.terms != nil {
+	if c.terms != nil && c.forsaken() {
 		c.terms.abort()
 	}
 }
+
+// forsaken reports whether the call was given up and nobody waits for its answer.
+// c.mu is held.
+func (c *call) forsaken() bool { return c.cancelled && (c.muted || !c.mustAnswer()) }
 
 // over reports whether the call need not start any more.
 func (c *call) over() bool {

@@ -116,6 +116,7 @@ type Engine struct {
 	deadlines expiries            // on the engine's clock: schedule to close
 	cuts      expiries            // on the monotonic one: start to close, heartbeats, rates, notes of progress
 	progress  progressTable
+	effects   runningEffects
 	timers    timers
 	payloads  payloadCache
 	waiters   waiters

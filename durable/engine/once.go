@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -31,7 +32,9 @@ const KeyProperty = "key"
 //	no intent, given up        it never starts, and says so
 //	intent of this process     the function runs, or ran: its receipt goes with the result
 //	intent of an earlier one   unknown: reconcile; run only if it certainly did not happen
-//	                           and was not given up
+//	                           and was not given up. After a rewind that may be an intent of this
+//	                           process too, whose function still runs: it has Options.Grace to
+//	                           return, and "did not happen" tells nothing until it has
 //
 // Times that are over (terms.go) make these:
 //
@@ -57,8 +60,13 @@ type effectState struct {
 func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, bool) {
 	if c.effect.old {
 		o, found := Outcome{}, CannotTell
+		why := "the process ended while " + c.ev.Name + " was running"
 		if c.act.Reconcile != nil {
+			returned := e.effects.wait(e.ctx, c.idempotencyKey(), e.opts.Grace)
 			o, found = c.act.Reconcile(e.ctx, ac) // also of a call that was given up
+			if found == DidNotHappen && !returned {
+				found, why = CannotTell, c.ev.Name+" still runs since before the rewind"
+			}
 		}
 		switch {
 		case found == Happened:
@@ -66,7 +74,7 @@ func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, b
 		case found == CannotTell && e.ctx.Err() != nil:
 			return Outcome{}, false // not asked to the end
 		case found == CannotTell:
-			return Outcome{Failure: c.unknown("the process ended while " + c.ev.Name + " was running")}, true
+			return Outcome{Failure: c.unknown(why)}, true
 		}
 	}
 	switch {
@@ -96,12 +104,63 @@ func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, b
 	if over := e.enter(c, ac); over != "" {
 		return Outcome{Failure: c.timeout(over)}, true
 	}
-	o := c.act.Run(withDeadline(ctx, ac), ac)
+	o := e.effect(ctx, c, ac)
 	crashpoint.Hit("effect")
 	if c.terms != nil {
 		return e.settleReturned(c, ac, o)
 	}
 	return o, true
+}
+
+// effect runs the function.
+func (e *Engine) effect(ctx context.Context, c *call, ac *Call) Outcome {
+	defer e.effects.begin(c.idempotencyKey())()
+	return c.act.Run(withDeadline(ctx, ac), ac)
+}
+
+// runningEffects knows the AtMostOnce functions that run, by the keys of their
+// calls: one may still do so when its execution has failed and was rewound, and
+// what Reconcile finds means less then.
+type runningEffects struct {
+	mu sync.Mutex
+	m  map[string]chan struct{} // closed when it has returned
+}
+
+// begin notes that a function runs, until it calls what it is given.
+func (r *runningEffects) begin(key string) (ended func()) {
+	done := make(chan struct{})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.m == nil {
+		r.m = map[string]chan struct{}{}
+	}
+	r.m[key] = done
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.m[key] == done {
+			delete(r.m, key)
+		}
+		close(done)
+	}
+}
+
+// wait reports whether the function of a call has returned, if it ran at all; it
+// gives it so long.
+func (r *runningEffects) wait(ctx context.Context, key string, grace time.Duration) bool {
+	r.mu.Lock()
+	done := r.m[key]
+	r.mu.Unlock()
+	if done == nil {
+		return true
+	}
+	select {
+	case <-done:
+		return true
+	case <-time.After(grace):
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // neverStarted is the answer of a call that was given up before its intent.

@@ -30,10 +30,11 @@ type PendingActivity struct {
 
 // Activities lists what an instance waits for, in the order in which it was
 // scheduled.
-func (e *Engine) Activities(ctx context.Context, id string) (list []PendingActivity, err error) {
+func (e *Engine) Activities(ctx context.Context, id string) ([]PendingActivity, error) {
 	if err := CheckInstanceID(id); err != nil {
 		return nil, err
 	}
+	var list []PendingActivity
 	found := false
 	look := func(in *instance) {
 		if found = in.exists; !found {
@@ -43,12 +44,12 @@ func (e *Engine) Activities(ctx context.Context, id string) (list []PendingActiv
 			list = append(list, e.pending(c))
 		}
 	}
-	err = e.send(ctx, &message{to: id, ev: &history.Event{ID: history.FromOutside, Time: e.now()}, ask: &command{look: look}})
-	if err == nil && !found {
-		err = fmt.Errorf("%s: %w", id, ErrNotFound)
-	}
+	err := e.send(ctx, &message{to: id, ev: &history.Event{ID: history.FromOutside, Time: e.now()}, ask: &command{look: look}})
 	if err != nil {
-		return nil, err
+		return nil, err // of ctx perhaps: then look may write to list and found yet
+	}
+	if !found {
+		return nil, fmt.Errorf("%s: %w", id, ErrNotFound)
 	}
 	slices.SortFunc(list, func(a, b PendingActivity) int { return cmp.Compare(a.Task, b.Task) })
 	return list, nil

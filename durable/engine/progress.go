@@ -255,7 +255,8 @@ func (x *progress) bury(e *Engine) store.ProgressWrite {
 
 // stop hands what was told and not written to the log, and takes nothing more.
 func (p *progressTable) stop() {
-	p.mu.Lock()
+	p.mu.Lock() // to the end: no turn is to forget a record between its being taken and submitted
+	defer p.mu.Unlock()
 	p.stopped = true
 	cs := &changeSet{}
 	for _, of := range p.records {
@@ -267,7 +268,6 @@ func (p *progressTable) stop() {
 			x.mu.Unlock()
 		}
 	}
-	p.mu.Unlock()
 	p.wg.Wait()
 	if len(cs.progress) > 0 {
 		p.e.commits.submit(cs)

@@ -110,6 +110,7 @@ func (t *turn) forget() {
 	t.cs.effects = slices.DeleteFunc(t.cs.effects, func(w store.EffectWrite) bool { return w.Num == num })
 	t.e.payloads.unpin(t.cs.pieces)
 	t.cs.pieces, t.cs.hold, t.new, t.terminated, t.changed = nil, nil, nil, nil, false
+	t.cs.replaced = nil // it goes with the others
 	in.exists, in.row, in.parent = false, store.Instance{}, nil
 	in.reset()
 	t.born = true

@@ -142,7 +142,7 @@ func (t *turn) rewind(why *history.Event) error {
 		return err
 	}
 	in.exec = x
-	t.changed = true
+	t.changed, t.rewinds = true, true
 	t.cs.replaced.Events++
 	t.cs.closing = history.AppendRow(nil, &history.Event{Kind: history.ExecutionRewound, ID: history.FromOutside, Time: t.now, Reason: why.Reason})
 	for _, c := range in.open() {

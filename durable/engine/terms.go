@@ -105,7 +105,7 @@ func (e *Engine) leave(c *call) {
 func (e *Engine) watch(c *call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t := c.terms; !t.deadline.IsZero() && !c.answered && !c.cancelled {
+	if t := c.terms; !t.deadline.IsZero() && !c.answered && !c.forsaken() {
 		e.deadlines.set(&t.overdue, t.deadline)
 	}
 }
@@ -223,7 +223,7 @@ func (e *Engine) cut(c *call) {
 func (e *Engine) passed(c *call, which Timeout) {
 	c.mu.Lock()
 	t := c.terms
-	if c.answered || c.cancelled || t.expired != "" || e.closing.Load() {
+	if c.answered || c.forsaken() || t.expired != "" || e.closing.Load() {
 		c.mu.Unlock()
 		return
 	}

@@ -94,8 +94,11 @@ func (e *Engine) orchestrationTurn(in *instance, msgs []*message, woken bool) {
 		t.release()
 	}
 	msgs = t.withTimers(msgs)
-	for _, m := range msgs {
-		t.receive(m)
+	for i, m := range msgs {
+		if t.receive(m); t.rewinds {
+			in.pushFront(msgs[i+1:]) // the turn is done: the rest is for what it has begun
+			break
+		}
 	}
 	t.run()
 	if in.aside != nil {
@@ -124,6 +127,7 @@ type turn struct {
 	changed    bool       // the row is to be written
 	woken      bool       // it has another reason than messages, perhaps a timer
 	born       bool       // no row of it is in the log before this turn
+	rewinds    bool       // it has begun the execution anew, see turn.rewind
 }
 
 // withTimers merges the timers that are due into the messages: what came before
@@ -245,7 +249,7 @@ func (t *turn) receive(m *message) {
 // lost lets go of a message that nobody will consume.
 func (t *turn) lost(m *message) {
 	t.e.payloads.unpin(m.pieces)
-	if c := m.call; c != nil && c.act != nil && c.num == t.in.row.Num && c.act.Effect == AtMostOnce && !c.effect.intent.IsZero() {
+	if c := m.call; c != nil && c.act != nil && c.num == t.in.row.Num && c.act.Effect == AtMostOnce && !c.effect.intent.IsZero() && !unknownOutcome(m.ev) {
 		// The orchestration ended meanwhile, but the effect took place.
 		t.cs.effects = append(t.cs.effects, c.receipt(m.ev))
 	}
@@ -254,7 +258,7 @@ func (t *turn) lost(m *message) {
 // holdBack keeps a message for a program that has the definition.
 func (t *turn) holdBack(m *message) {
 	if m.key == 0 {
-		if m.ack == nil {
+		if m.ack == nil && m.ev.Kind != history.ExecutionStarted { // a start may be the engine's own
 			t.lost(m)
 			return
 		}
@@ -427,7 +431,8 @@ func (t *turn) record(evs ...*history.Event) {
 		t.in.row.Events++
 		t.e.encode(t.cs, ev)
 	}
-	if len(t.cs.events) > maxTurn && t.cs.replaced == nil {
+	// Not before what ends, in this turn, the history that a row would be tied to.
+	if len(t.cs.events) > maxTurn && t.cs.replaced == nil && t.cs.purged == 0 {
 		t.writeAhead()
 	}
 }

@@ -130,7 +130,7 @@ func (e *Engine) lacks(in *instance) bool { return e.definition(in) == nil && !e
 // refused reports whether the turn has to fail its instance for its version.
 func (t *turn) refused() bool {
 	in := t.in
-	return in.exists && !in.row.Status.Ended() && in.exec == nil && t.e.refuses(in)
+	return in.exists && !in.row.Status.Ended() && in.exec == nil && !in.waits() && t.e.refuses(in)
 }
 
 // mismatch fails the instance: none of its code runs.
