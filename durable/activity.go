@@ -176,7 +176,7 @@ func (x *executor) attempts(c *completion, from source, p *RetryPolicy, start fu
 	firstFailed := x.now
 	try = func(attempt int, before *history.Event) {
 		ev := start(attempt, before)
-		c.source, c.action, c.target = from, ev.ID, ev.Target
+		c.source, c.action, c.target, c.call = from, ev.ID, ev.Target, ev.Call
 		x.tasks[ev.ID] = func(ans *history.Event) {
 			err := x.rt.errors.taskError(c.label, ans)
 			if attempt == 1 {

@@ -187,7 +187,7 @@ func Go[T any](ctx *Context, fn func(ctx *Context) (T, error)) *Task[T] {
 		c.source, c.inner = fromRoutine, inner.scope
 		ctx.x.spawn(func() {
 			v, err := fn(inner)
-			inner.scope.detach()
+			inner.scope.dissolve()
 			result = v
 			c.complete(nil, err)
 		})

@@ -55,7 +55,7 @@ type executor struct {
 	calls   int32
 	actions []*history.Event
 	pieces  []engine.Piece // stored in this turn
-	over    []int32        // calls that failed in this turn for good
+	over    []int32        // calls that failed in this turn for good, or were given up between two attempts
 
 	replay replayState
 	fault  *history.Failure // it diverged from its history: nothing more is run

@@ -91,6 +91,7 @@ func (x *executor) playTurn(news []*history.Event) {
 func (x *executor) matches(did *history.Event) bool {
 	r := &x.replay
 	if r.rewound && (r.matched == len(r.recorded) || r.recorded[r.matched].ID > did.ID) {
+		did.Time = x.now
 		r.owed = append(r.owed, did)
 		return true
 	}
@@ -127,7 +128,7 @@ func (x *executor) settleOwed() {
 			x.diverge(was, did, at)
 			return
 		}
-		did.Request = was.Request
+		did.Request, did.Terms = was.Request, was.Terms
 		r.owed = slices.Delete(r.owed, n, n+1)
 		r.recorded, r.at = slices.Delete(r.recorded, i, i+1), slices.Delete(r.at, i, i+1)
 		i--
@@ -135,9 +136,14 @@ func (x *executor) settleOwed() {
 }
 
 // doAgain takes the actions that a rewind took out and that the history does not
-// have since.
+// have since. The times that bound them begin now.
 func (x *executor) doAgain() {
 	for _, did := range x.replay.owed {
+		if t := did.Terms; t != nil && !t.Deadline.IsZero() {
+			again := *t
+			again.Deadline = t.Deadline.Add(x.turn.New[0].Time.Sub(did.Time))
+			did.Terms = &again
+		}
 		did.Trace = x.span.context(x)
 		x.actions = append(x.actions, did)
 	}

@@ -134,6 +134,23 @@ func (s *scope) detach() {
 	}
 }
 
+// dissolve ends the scope of a coroutine that has ended: what it has left behind is
+// the scope's around it.
+func (s *scope) dissolve() {
+	if p := s.parent; p != nil {
+		for c := s.first; c != nil; c = s.first {
+			s.remove(c)
+			p.add(c)
+		}
+		for _, in := range s.inner {
+			in.parent = p
+		}
+		p.inner = append(p.inner, s.inner...)
+		s.inner = nil
+	}
+	s.detach()
+}
+
 // add links a task into the list of the pending ones.
 func (s *scope) add(c *completion) {
 	c.scope, c.prev = s, s.last
@@ -189,6 +206,9 @@ func (c *completion) cancel(err error) {
 	switch c.source {
 	case fromActivity, fromTimer:
 		x.giveUp(c.action)
+		if c.source == fromTimer && c.call != 0 && !x.replaying {
+			x.over = append(x.over, c.call)
+		}
 	case fromUnsafe:
 		x.emit(history.NewTaskCanceled(c.action))
 		return

@@ -69,6 +69,7 @@ type completion struct {
 	action int32
 	target string
 	inner  *scope
+	call   int32 // of an activity, whichever attempt or wait between two it is at
 
 	scope      *scope // it is one of the scope's pending tasks
 	prev, next *completion

@@ -184,16 +184,27 @@ func (t *turn) cannotGoOn(req *Turn) error {
 }
 
 // withoutFailures gives the history that ends with a row as it goes on: without
-// the failures, what they are the failures of, and the end; a child that failed
-// stays created. Its start is that of a new execution.
+// the failures, what they are the failures of, and the end; a call that was given
+// up and failed is over, and a child that failed stays created. Its start is that of
+// a new execution.
 func (e *Engine) withoutFailures(id string, last int64, parent *history.Parent) (past []*history.Event, started *history.Event, err error) {
-	failed := map[int32]bool{}
+	failed, givenUp := map[int32]bool{}, map[int32]bool{}
+	turn := 0 // where the last one begins
 	for ev, err := range e.events(context.Background(), id, last) {
 		if err != nil {
 			return nil, nil, err
 		}
 		switch ev.Kind {
+		case history.OrchestratorStarted:
+			turn = len(past)
+		case history.GenericEvent:
+			if id, ok := ev.Cancels(); ok {
+				givenUp[id] = true
+			}
 		case history.TaskFailed:
+			if givenUp[ev.Answers] {
+				break // no call that is to be made again
+			}
 			failed[ev.Answers] = true
 			continue
 		case history.ChildFailed, history.ExecutionCompleted:
@@ -215,7 +226,13 @@ func (e *Engine) withoutFailures(id string, last int64, parent *history.Parent) 
 	if started == nil {
 		return nil, nil, cannotRewind("its history has no start")
 	}
-	return slices.DeleteFunc(past, func(ev *history.Event) bool {
+	// What its last turn gave up it mostly gave up because of the failure, on its way
+	// out. Where it did not, its code does so again.
+	kept := slices.DeleteFunc(past[turn:], func(ev *history.Event) bool {
+		_, cancels := ev.Cancels()
+		return cancels
+	})
+	return slices.DeleteFunc(past[:turn+len(kept)], func(ev *history.Event) bool {
 		return ev.Kind == history.TaskScheduled && failed[ev.ID]
 	}), started, nil
 }
