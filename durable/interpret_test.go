@@ -74,6 +74,19 @@ func (a *actor) step(ctx *durable.Context, in instruction, path string) (int, er
 			return 0, err
 		}
 		return 0, addLedger.Signal(ctx, "all", in.N)
+	case "later":
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return 0, addLedger.Signal(ctx, "all", in.N+1, durable.WithDeliverAt(ctx.Now().Add(in.limit())))
+	case "lock":
+		return 0, transfer(ctx, in.N)
+	case "compete": // children that all want to do it at once
+		return compete(ctx, in.N)
+	case "slow":
+		return outlast(ctx, in)
+	case "break":
+		return fragile.Call(ctx, in.N)
 	case "sleep":
 		return 0, ctx.Sleep(time.Duration(in.N) * time.Hour)
 	case "event":
@@ -149,14 +162,14 @@ func (a *actor) step(ctx *durable.Context, in instruction, path string) (int, er
 // interpret gives what a program comes to, and notes when, by running it on a clock
 // that is a number.
 func (p *program) interpret() (o outcome) {
-	s := &simulation{tally: map[string]int{}}
+	s := &simulation{tally: map[string]int{}, mended: map[int]bool{}, executions: 1}
 	end := never
 	if p.cancel > 0 {
 		end = p.cancel
 	}
 	sum, end, err := s.instance(p.steps, 0, end)
-	p.end = end
-	o = outcome{Sum: sum, Ledger: s.ledger, Paid: s.paid}
+	p.end = max(end, s.last)
+	o = outcome{Sum: sum, Ledger: s.ledger, Paid: s.paid, Safes: s.safes, Executions: s.executions}
 	switch {
 	case err == errCut:
 		o.Failed = "canceled"
@@ -169,8 +182,25 @@ func (p *program) interpret() (o outcome) {
 // simulation is the world of a program.
 type simulation struct {
 	ledger, paid     int
+	last             time.Duration // when the last signal is delivered
+	safes            [safes]int
 	tally            map[string]int
 	instances, event int
+	executions       int // of the root
+	mended           map[int]bool
+}
+
+// Entities of an instance's own are named after its number.
+const (
+	anyPath  = "instance "
+	rootPath = anyPath + "1"
+)
+
+func (s *simulation) transfer(n int) {
+	s.safes[(n+1)%safes] += n + 1
+	if n < 4 {
+		s.safes[n%safes] -= n + 1
+	}
 }
 
 const never = time.Duration(1<<63 - 1)
@@ -184,7 +214,7 @@ var (
 // cancelled.
 func (s *simulation) instance(steps []instruction, now, end time.Duration) (sum int, _ time.Duration, err error) {
 	s.instances++
-	path := fmt.Sprint("instance ", s.instances)
+	path := fmt.Sprint(anyPath, s.instances)
 	for _, in := range steps {
 		var n int
 		if n, now, err = s.step(in, now, end, path); err != nil {
@@ -227,6 +257,31 @@ func (s *simulation) step(in instruction, now, end time.Duration, path string) (
 		return in.N, now, nil
 	case "signal":
 		s.ledger += in.N
+	case "later":
+		s.ledger += in.N + 1
+		s.last = max(s.last, now+in.limit())
+	case "lock":
+		s.transfer(in.N)
+	case "compete":
+		for n := range in.N + 1 {
+			s.transfer(n)
+			s.instances++
+		}
+	case "slow":
+		if in.N < 2 || in.N > attempts {
+			return pass(-23, now, in.limit(), end)
+		}
+		return pass(in.N, now, in.limit(), end)
+	case "again":
+		if path == rootPath {
+			s.executions++
+		}
+	case "break":
+		if !s.mended[in.N] {
+			s.executions++ // by the rewind
+		}
+		s.mended[in.N] = true
+		return in.N, now, nil
 	case "entity":
 		s.tally[path] += in.N
 		if in.N == 0 {
