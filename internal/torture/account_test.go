@@ -19,6 +19,7 @@ type account struct {
 	keys  map[string]call // of at-most-once calls
 
 	figures  figures
+	inside   map[string]string // by safe: the instance in its critical section
 	findings []string
 	seen     map[string]bool
 }
@@ -28,7 +29,8 @@ type progress struct {
 	started promise
 	events  []promise
 	signals []promise
-	done    string // what a client saw as its result; "" if none did
+	beside  promise // of the instance that is purged or purges itself
+	done    string  // what a client saw as its result; "" if none did
 }
 
 // promise is one request of a client: how often it was made, and whether one was
@@ -61,6 +63,8 @@ type figures struct {
 	Faults, ClockJumps, Sick            int
 	Images, Histories, Events, Checks   int
 	Unknown, Settled                    int
+	Sections, Canceled, TimedOut        int
+	Purged                              int
 }
 
 func (f *figures) add(o figures) {
@@ -81,6 +85,10 @@ func (f *figures) add(o figures) {
 	f.Checks += o.Checks
 	f.Unknown += o.Unknown
 	f.Settled += o.Settled
+	f.Sections += o.Sections
+	f.Canceled += o.Canceled
+	f.TimedOut += o.TimedOut
+	f.Purged += o.Purged
 }
 
 func (f figures) String() string {
@@ -100,13 +108,18 @@ images of the store checked     %d
   their events                  %d
   single checks                 %d
 calls with an unknown outcome   %d
-calls that Reconcile settled    %d`,
+calls that Reconcile settled    %d
+critical sections               %d
+calls canceled without an end   %d
+attempts whose time was over    %d
+instances purged, or by their
+retention                       %d`,
 		f.Rounds, f.Lives, f.Kills, f.Halts, f.Closes, f.Instances, f.Calls, f.Commits, f.Faults, f.Sick, f.ClockJumps,
-		f.Images, f.Histories, f.Events, f.Checks, f.Unknown, f.Settled)
+		f.Images, f.Histories, f.Events, f.Checks, f.Unknown, f.Settled, f.Sections, f.Canceled, f.TimedOut, f.Purged)
 }
 
 func newAccount() *account {
-	return &account{tasks: map[int]*progress{}, calls: map[call]*callRecord{}, keys: map[string]call{}, seen: map[string]bool{}}
+	return &account{tasks: map[int]*progress{}, calls: map[call]*callRecord{}, keys: map[string]call{}, inside: map[string]string{}, seen: map[string]bool{}}
 }
 
 // find notes a finding once.
@@ -139,7 +152,7 @@ func (a *account) open() (tasks []task) {
 		if p.done != "" {
 			continue
 		}
-		t := task{I: i, Known: p.started.acked}
+		t := task{I: i, Known: p.started.acked, Beside: hasBeside(i) && !p.beside.acked}
 		for n, e := range p.events {
 			if !e.acked {
 				t.Events = append(t.Events, n)
@@ -186,11 +199,16 @@ func (a *account) hear(line string) error {
 			pr = &p.events[num(3)]
 		case "signal":
 			pr = &p.signals[num(3)]
+		case "beside":
+			pr = &p.beside
 		}
 		if what == "try" {
 			pr.tried++
 		} else {
 			pr.acked = true
+			if words[1] == "beside" {
+				a.figures.Purged++
+			}
 		}
 	case "done":
 		a.tasks[num(1)].done = words[2]
@@ -202,6 +220,7 @@ func (a *account) hear(line string) error {
 		c, r := a.record(words)
 		r.ended = words[1] != "absent"
 		r.absent = words[1] == "absent"
+		a.section("end", words)
 		if words[1] == "absent" || words[1] == "found" {
 			a.figures.Settled++
 			a.must(r.answered == 0, "call %s is reconciled though its answer is on disk", c)
@@ -246,6 +265,7 @@ func (a *account) begin(words []string) {
 		}
 		a.keys[r.key] = c
 	}
+	a.section("begin", words)
 	r.begun, r.absent = append(r.begun, a.life), false
 }
 

@@ -46,6 +46,13 @@ const (
 	bugRowEvents          = "a row counts its events wrongly"
 	bugDamage             = "a page of the database is damaged"
 	bugWrongID            = "an event has the number of another"
+	bugLostLock           = "locks are forgotten"
+	bugLostCancel         = "cancellations are forgotten"
+	bugNoTimeout          = "an activity may take any time"
+	bugLostLater          = "scheduled signals are forgotten"
+	bugEarlyStart         = "an instance starts before its time"
+	bugLostRetention      = "retention is forgotten"
+	bugLostPurge          = "a purge is acknowledged and never made"
 	bugClockBack          = "a turn is older than the one before"
 )
 
@@ -55,12 +62,14 @@ func (w *worker) bug(s store.Store) store.Store {
 	case bugForgottenIntents:
 		return forgetful{s}
 	case bugForgottenAnswers:
-		return deaf{s}
+		return deaf{s, isAnswer}
+	case bugLostCancel:
+		return deaf{s, isCancel}
 	case bugEarlyAck:
 		return &hasty{Store: s}
 	case bugTornCommit:
 		return &torn{Store: s, at: 10 + int(w.plan.Chance%20)}
-	case bugLostReceipts, bugLostIntents, bugWrongID, bugClockBack, bugEarlyTimer, bugRowPending, bugRowEvents:
+	case bugLostReceipts, bugLostIntents, bugWrongID, bugClockBack, bugEarlyTimer, bugRowPending, bugRowEvents, bugLostLock, bugLostLater, bugEarlyStart, bugLostRetention:
 		return &forger{Store: s, bug: w.plan.Bug}
 	}
 	return s
@@ -71,8 +80,11 @@ type forgetful struct{ store.Store }
 
 func (forgetful) Effects(context.Context, int64) ([]store.Effect, error) { return nil, nil }
 
-// deaf leaves the last answer of an activity out when a history is read.
-type deaf struct{ store.Store }
+// deaf leaves the last of some events out when a history is read.
+type deaf struct {
+	store.Store
+	to func(*history.Event) bool
+}
 
 func (d deaf) History(ctx context.Context, last int64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
@@ -88,14 +100,14 @@ func (d deaf) History(ctx context.Context, last int64) iter.Seq2[[]byte, error] 
 				yield(nil, err)
 				return
 			}
-			if slices.ContainsFunc(events, isAnswer) {
+			if slices.ContainsFunc(events, d.to) {
 				cut = len(rows)
 			}
 			rows = append(rows, events)
 		}
 		for i, events := range rows {
 			if i == cut {
-				events = slices.DeleteFunc(events, isAnswer)
+				events = slices.DeleteFunc(events, d.to)
 			}
 			if !yield(encode(events), nil) {
 				return
@@ -105,6 +117,10 @@ func (d deaf) History(ctx context.Context, last int64) iter.Seq2[[]byte, error] 
 }
 
 func isAnswer(e *history.Event) bool { return e.Kind == history.TaskCompleted }
+func isCancel(e *history.Event) bool {
+	_, ok := e.Cancels()
+	return ok
+}
 
 func decode(row []byte) (events []*history.Event, err error) {
 	for ev, err := range history.DecodeRows(row) {
@@ -214,6 +230,15 @@ func (f *forger) Commit(ctx context.Context, b *store.Batch) error {
 			in.Events++
 		}
 	}
+	for _, in := range b.Instances {
+		entity := strings.HasPrefix(in.ID, "@")
+		switch {
+		case f.bug == bugLostLock && entity:
+			in.LockedBy, in.CustomStatus = "", nil
+		case f.bug == bugLostLater && entity, f.bug == bugLostRetention && in.Status.Ended():
+			in.Due = time.Time{}
+		}
+	}
 	for i := range b.History {
 		events, err := decode(b.History[i].Data)
 		if err != nil {
@@ -225,6 +250,8 @@ func (f *forger) Commit(ctx context.Context, b *store.Batch) error {
 				ev.ID = 0
 			case f.bug == bugClockBack && ev.Kind == history.OrchestratorStarted && b.History[i].Prev != 0:
 				ev.Time = ev.Time.AddDate(-1, 0, 0)
+			case f.bug == bugEarlyStart && ev.Kind == history.ExecutionStarted && !ev.FireAt.IsZero():
+				ev.FireAt = ev.FireAt.AddDate(0, 0, 1)
 			case f.bug == bugEarlyTimer && ev.Kind == history.TimerFired:
 				ev.FireAt = ev.FireAt.AddDate(0, 0, 1)
 			}
@@ -284,6 +311,13 @@ func TestTortureFindsBugs(t *testing.T) {
 		{bugEarlyTimer, "it fired at", "sleep"},
 		{bugRowPending, "calls open in its history and", "plain"},
 		{bugRowEvents, "events in its history and", "plain"},
+		{bugLostLock, "is in the section of safe", "lock"},
+		{bugLostCancel, "is asked again though its answer was on disk", "endless"},
+		{bugNoTimeout, "was started and does not end", "late"},
+		{bugLostLater, "is not in its ledger", "later"},
+		{bugEarlyStart, "to be started at", "plain"},
+		{bugLostRetention, "is there after its retention", "plain"},
+		{bugLostPurge, "was purged, and it is there", "plain"},
 		{bugDamage, "the database is damaged", "plain"},
 	} {
 		t.Run(test.bug, func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -86,7 +87,7 @@ func (a *account) check(ctx context.Context, r *round, dir string, final bool) (
 		return nil
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	c := &checker{account: a, ctx: ctx, round: r, s: s, defs: define(nil, false), effects: filepath.Join(r.dir, "effects"),
+	c := &checker{account: a, ctx: ctx, round: r, s: s, defs: define(nil, ""), effects: filepath.Join(r.dir, "effects"),
 		asked: map[call]bool{}, intents: map[call]store.Effect{}}
 	rows, err := c.query(store.Query{})
 	if err != nil {
@@ -207,6 +208,7 @@ func (c *checker) shape(in *store.Instance, execution string, events []*history.
 		case history.ExecutionStarted:
 			began++
 			c.must(i == 1 && ev.Instance.Execution == execution, "%s", at(i, "it does not begin the execution"))
+			c.must(!clock.Before(ev.FireAt), "%s", at(i, "it began at %v, to be started at %v", clock, ev.FireAt))
 		case history.TaskScheduled:
 			scheduled[ev.ID] = true
 			open++
@@ -222,6 +224,12 @@ func (c *checker) shape(in *store.Instance, execution string, events []*history.
 			c.must(timers[ev.Answers], "%s", at(i, "it answers %d, which is not open", ev.Answers))
 			delete(timers, ev.Answers)
 			c.must(!clock.Before(ev.FireAt), "%s", at(i, "it fired at %v, due at %v", clock, ev.FireAt))
+		case history.GenericEvent:
+			if id, ok := ev.Cancels(); ok && scheduled[id] {
+				delete(scheduled, id)
+				open--
+				c.canceled(call{in.ID, execution, id})
+			}
 		case history.EventRaised:
 			raised[ev.Name]++
 		}
@@ -235,12 +243,34 @@ func (c *checker) shape(in *store.Instance, execution string, events []*history.
 	return open
 }
 
+// canceled takes note of a call that was given up: it is not made again.
+func (c *checker) canceled(this call) {
+	r := c.calls[this]
+	if r == nil {
+		r = &callRecord{what: "endless"}
+		c.calls[this] = r
+	}
+	c.asked[this] = true
+	if r.answered == 0 {
+		r.answered = c.life
+		c.figures.Canceled++
+	}
+}
+
 // answer checks an answer that is on disk: somebody gave it, and the records of what
 // must not be done twice know of it.
 func (c *checker) answer(this call, ev *history.Event) {
 	r := c.calls[this]
 	unknown := ev.Failure != nil && ev.Failure.Type == engine.UnknownOutcome
-	if r == nil || !r.ended && !unknown {
+	if ev.Failure != nil && ev.Failure.Type == string(engine.StartToClose) {
+		if r == nil {
+			r = &callRecord{what: "late"} // it is on its way
+			c.calls[this] = r
+		}
+		if r.answered == 0 {
+			c.figures.TimedOut++
+		}
+	} else if r == nil || !r.ended && !unknown {
 		if !c.must(unknown, "%s has an answer that nobody gave", this) {
 			return
 		}
@@ -298,6 +328,8 @@ func (c *checker) witnessed() {
 func (c *checker) promised(rows map[string]*store.Instance, final bool) error {
 	for i, p := range c.tasks {
 		in := rows[instanceName(i)]
+		c.must(!p.beside.acked || rows[purgedName(i)] == nil, "%s was purged, and it is there", purgedName(i))
+		c.must(!final || rows[briefName(i)] == nil, "%s is there after its retention", briefName(i))
 		if in == nil && p.started.acked {
 			waiting, err := c.s.Inbox(c.ctx, instanceName(i))
 			if err != nil {
@@ -348,8 +380,11 @@ func (c *checker) ledgers(final bool) error {
 	if err != nil {
 		return err
 	}
-	got := map[string]ledger{}
+	got, states := map[string]ledger{}, map[string][]byte{}
 	for _, in := range rows {
+		if states[in.ID] = in.State; !strings.HasPrefix(in.ID, c.defs.ledger.ID("")) {
+			continue
+		}
 		var l ledger
 		if in.State != nil {
 			if err := json.Unmarshal(in.State, &l); err != nil {
@@ -357,6 +392,9 @@ func (c *checker) ledgers(final bool) error {
 			}
 		}
 		got[in.ID] = l
+	}
+	if final {
+		c.safes(states, want["safes"])
 	}
 	for i, p := range c.tasks {
 		l := got[c.defs.ledger.ID(ledgerOf(i))]

@@ -142,7 +142,7 @@ func writeTail(t *testing.T) *tail {
 		t.Fatal(err)
 	}
 	rec := &recorder{Store: s, last: []int64{0}}
-	defs := define(still{}, false)
+	defs := define(still{}, "")
 	rt, err := durable.OpenStore(t.Context(), rec, durable.Options{Logger: slog.New(slog.DiscardHandler)}, defs.all...)
 	if err != nil {
 		t.Fatal(err)
@@ -284,7 +284,7 @@ func (w *tail) expect(t *testing.T, what string, log []byte, commits int) {
 func (w *tail) goOn(t *testing.T, what string, log []byte) {
 	t.Helper()
 	path := w.put(t, log)
-	defs := define(still{}, false)
+	defs := define(still{}, "")
 	s, err := sqlitestore.Open(t.Context(), path, sqlitestore.Options{NoPreallocation: true})
 	if err != nil {
 		t.Fatalf("%s: %v", what, err)

@@ -92,7 +92,7 @@ func (r *round) live(f fate, final bool) {
 	}
 	p := plan{
 		Dir: r.dir, Seed: r.seed, Chance: r.random.Uint64(), Tasks: r.open(), Clients: 1 + r.random.IntN(16), Cached: f.cached, Patience: f.patience,
-		Preallocate: f.fault != fileTooLarge && r.random.IntN(3) == 0, Clock: f.clock, Fault: f.fault, AtReceipt: f.atReceipt, Bug: r.bug, Scripts: r.scripts,
+		Preallocate: f.fault != fileTooLarge && r.random.IntN(3) == 0, Clock: f.clock, Fault: f.fault, AtReceipt: f.atReceipt, Bug: r.bug, Final: final, Scripts: r.scripts,
 	}
 	order, err := json.Marshal(p)
 	if err != nil {

@@ -68,8 +68,8 @@ func (s *script) part(i int) string { return fmt.Sprint(s.Name, ".", s.At+i) }
 type definitions struct {
 	script *durable.Orchestration[script, outcome]
 	ledger *durable.Entity[ledger]
-	write  *durable.Op[ledger, entry, int]
 	all    []durable.Definition
+	*features
 }
 
 // calls is the world that activities act on.
@@ -85,10 +85,10 @@ type calls interface {
 	answer(v int) int
 }
 
-// define makes them. odd has the orchestration take other steps than it should.
-func define(w calls, odd bool) *definitions {
+// define makes them, perhaps with a bug.
+func define(w calls, bug string) *definitions {
 	d := &definitions{ledger: durable.NewEntity[ledger]("ledger")}
-	d.write = durable.Operation(d.ledger, "write", func(_ *durable.EntityContext, l *ledger, e entry) (int, error) {
+	write := durable.Operation(d.ledger, "write", func(_ *durable.EntityContext, l *ledger, e entry) (int, error) {
 		if l.Entries == nil {
 			l.Entries = map[string]int{}
 		}
@@ -99,6 +99,7 @@ func define(w calls, odd bool) *definitions {
 		}
 		return l.Entries[e.Name], nil
 	})
+	d.features, d.all = defineFeatures(w, write, bug)
 	observed := func(what string, fn func(ctx context.Context, n int) (int, error)) func(context.Context, int) (int, error) {
 		return func(ctx context.Context, n int) (int, error) {
 			w.begin(ctx, what)
@@ -179,7 +180,7 @@ func define(w calls, odd bool) *definitions {
 			return nil
 		}
 		for i, in := range s.Steps {
-			if odd && in.Do == "pure" {
+			if bug == bugOtherCode && in.Do == "pure" {
 				in.N++
 			}
 			var err error
@@ -214,12 +215,12 @@ func define(w calls, odd bool) *definitions {
 					add += v
 				}
 			case "call":
-				add, err = d.write.Call(ctx, ledgerOf(in.N), entry{s.part(i), in.N})
+				add, err = write.Call(ctx, ledgerOf(in.N), entry{s.part(i), in.N})
 				if in.N == 0 {
 					add, err = 0, nil
 				}
 			case "signal":
-				err = d.write.Signal(ctx, ledgerOf(in.N), entry{s.part(i), in.N})
+				err = write.Signal(ctx, ledgerOf(in.N), entry{s.part(i), in.N})
 			case "sleep":
 				due := ctx.Now().Add(time.Duration(in.N) * 3 * time.Millisecond)
 				_, err = ctx.TimerAt(due).Await()
@@ -247,6 +248,8 @@ func define(w calls, odd bool) *definitions {
 				return outcome{}, ctx.ContinueAsNew(script{Name: s.Name, At: s.At + i + 1, Event: s.Event, Sum: s.Sum, Lost: s.Lost, Steps: s.Steps[i+1:]})
 			case "die":
 				err = errors.New("died")
+			default:
+				add, err = d.step(ctx, in, s.part(i))
 			}
 			if err != nil {
 				return outcome{}, fmt.Errorf("%s (%s): %w", s.part(i), in.Do, err)
@@ -256,7 +259,7 @@ func define(w calls, odd bool) *definitions {
 		return outcome{s.Sum, s.Lost}, nil
 	}
 	d.script = durable.NewOrchestration("script", run)
-	d.all = []durable.Definition{plain, pure, once, settled, stubborn, blob, lonely, receipt, d.ledger, d.script}
+	d.all = append(d.all, plain, pure, once, settled, stubborn, blob, lonely, receipt, d.ledger, d.script)
 	return d
 }
 
@@ -275,12 +278,12 @@ func (s *script) has(do string) (n int) {
 }
 
 // interpret is what a script means: its sum if nothing is lost, and what it writes
-// into each ledger, by name. A script that dies leaves what it did before.
+// into each ledger, by name, and into safes. A script that dies leaves what it did before.
 func interpret(s script, instance int, books map[string]map[string]int) (sum int, ok bool) {
 	event := 0
 	for i, in := range s.Steps {
 		switch in.Do {
-		case "plain", "settled", "race":
+		case "plain", "settled", "race", "endless", "late":
 			sum += value(in.N)
 		case "pure":
 			sum += pureValue(in.N)
@@ -300,19 +303,18 @@ func interpret(s script, instance int, books map[string]map[string]int) (sum int
 			}
 		case "fan":
 			sum += in.N * value(in.N)
-		case "call", "signal":
+		case "call", "signal", "later":
 			if in.N == 0 {
 				break
 			}
 			if in.Do == "call" {
 				sum++
 			}
-			book := books[ledgerOf(in.N)]
-			if book == nil {
-				book = map[string]int{}
-				books[ledgerOf(in.N)] = book
+			note(books, ledgerOf(in.N), s.part(i), in.N)
+		case "lock":
+			for i, key := range keysOf(in.N) {
+				note(books, "safes", key, deposit(in.N, i))
 			}
-			book[s.part(i)] = in.N
 		case "event":
 			sum += eventValue(instance, event)
 			event++
@@ -329,6 +331,14 @@ func interpret(s script, instance int, books map[string]map[string]int) (sum int
 	return sum, true
 }
 
+// note adds to an entry of a book.
+func note(books map[string]map[string]int, book, name string, n int) {
+	if books[book] == nil {
+		books[book] = map[string]int{}
+	}
+	books[book][name] += n
+}
+
 // draw makes the i-th script of a seed.
 func draw(seed uint64, i int) script {
 	r := rand.New(rand.NewPCG(seed, uint64(i)))
@@ -336,7 +346,7 @@ func draw(seed uint64, i int) script {
 }
 
 func drawSteps(r *rand.Rand, depth int) (steps []step) {
-	kinds := []string{"plain", "pure", "pure", "once", "settled", "blob", "stubborn", "fan", "call", "call", "signal", "sleep", "race", "again"}
+	kinds := []string{"plain", "pure", "pure", "once", "settled", "blob", "stubborn", "fan", "call", "call", "signal", "sleep", "race", "again", "lock", "lock", "endless", "late", "later"}
 	if depth > 0 {
 		kinds = append(kinds, "event", "event", "child", "child")
 	}

@@ -53,6 +53,7 @@ type plan struct {
 	Preallocate bool // the store's log
 	Patience    time.Duration
 	Clock       bool           // jumps
+	Final       bool           // it ends when nothing is due at a later time
 	Fault       string         // one of faults
 	AtReceipt   bool           // a limit comes when a call ends whose receipt has no room then
 	Bug         string         // one of bugs, or ""
@@ -65,6 +66,7 @@ type task struct {
 	Known   bool  // its start was acknowledged
 	Events  []int // to raise
 	Signals []int // to send to a ledger
+	Beside  bool  // what runs beside it is to be run
 }
 
 // Faults of the disk. The limits of size come after some commits, and stay until
@@ -128,6 +130,9 @@ func work() error {
 	for range w.plan.Tasks {
 		err = errors.Join(err, <-errs)
 	}
+	if err == nil && w.plan.Final {
+		err = w.drained(ctx)
+	}
 	close(stop)
 	<-stopped
 	if h := w.rt.Err(); h != nil {
@@ -176,7 +181,7 @@ func (w *worker) open(ctx context.Context) error {
 	w.sqlite = s
 	// The fault lies below the bug: what the bug does is done to a store that fails.
 	broken := w.bug(storetest.NewFault(s, w.fault))
-	w.defs = define(w, p.Bug == bugOtherCode)
+	w.defs = define(w, p.Bug)
 	w.rt, err = durable.OpenStore(ctx, broken, durable.Options{
 		Cached: p.Cached, Now: w.now, OnCommit: w.committed, Logger: slog.New(slog.DiscardHandler),
 	}, w.defs.all...)
@@ -296,7 +301,11 @@ func (w *worker) begins(ctx context.Context, t task) error {
 	if !t.Known {
 		w.tell("try start", i)
 		if w.plan.Bug != bugLostStart || i%4 != 0 {
-			_, err := w.defs.script.Schedule(ctx, c, s, durable.WithInstanceID(s.Name))
+			opts := []durable.CallOption{durable.WithInstanceID(s.Name)}
+			if startsLater(i) {
+				opts = append(opts, durable.WithStartAt(w.soon()))
+			}
+			_, err := w.defs.script.Schedule(ctx, c, s, opts...)
 			if err != nil && !errors.Is(err, durable.ErrExists) {
 				return err
 			}
@@ -330,6 +339,9 @@ func (w *worker) begins(ctx context.Context, t task) error {
 			}
 		}
 		w.tell("ack event", i, n)
+	}
+	if t.Beside {
+		return w.beside(ctx, i)
 	}
 	return nil
 }
