@@ -53,6 +53,8 @@ type callRecord struct {
 	begun     []int // lives in which it began
 	ended     bool  // it gave an answer, in whichever life
 	absent    bool  // Reconcile said that it did not happen, and it has not begun since
+	told      int   // how far it said that it was
+	kept      int   // how far it was, as the disk said when the last life had ended
 	answered  int   // the life after which its answer was on disk; 0 for none
 }
 
@@ -64,7 +66,7 @@ type figures struct {
 	Images, Histories, Events, Checks   int
 	Unknown, Settled                    int
 	Sections, Canceled, TimedOut        int
-	Purged                              int
+	Purged, Resumed                     int
 }
 
 func (f *figures) add(o figures) {
@@ -89,6 +91,7 @@ func (f *figures) add(o figures) {
 	f.Canceled += o.Canceled
 	f.TimedOut += o.TimedOut
 	f.Purged += o.Purged
+	f.Resumed += o.Resumed
 }
 
 func (f figures) String() string {
@@ -112,10 +115,10 @@ calls that Reconcile settled    %d
 critical sections               %d
 calls canceled without an end   %d
 attempts whose time was over    %d
-instances purged, or by their
-retention                       %d`,
+calls that went on in the middle %d
+instances purged, or by retention %d`,
 		f.Rounds, f.Lives, f.Kills, f.Halts, f.Closes, f.Instances, f.Calls, f.Commits, f.Faults, f.Sick, f.ClockJumps,
-		f.Images, f.Histories, f.Events, f.Checks, f.Unknown, f.Settled, f.Sections, f.Canceled, f.TimedOut, f.Purged)
+		f.Images, f.Histories, f.Events, f.Checks, f.Unknown, f.Settled, f.Sections, f.Canceled, f.TimedOut, f.Resumed, f.Purged)
 }
 
 func newAccount() *account {
@@ -216,6 +219,8 @@ func (a *account) hear(line string) error {
 		a.find("instance %d was started and does not end", num(1))
 	case "begin":
 		a.begin(words)
+	case "beat", "resume":
+		a.counted(what, words, num(6))
 	case "end":
 		c, r := a.record(words)
 		r.ended = words[1] != "absent"

@@ -53,6 +53,8 @@ const (
 	bugEarlyStart         = "an instance starts before its time"
 	bugLostRetention      = "retention is forgotten"
 	bugLostPurge          = "a purge is acknowledged and never made"
+	bugEagerProgress      = "calls go on further than they were"
+	bugKeptProgress       = "progress is kept when a call is over"
 	bugClockBack          = "a turn is older than the one before"
 )
 
@@ -63,13 +65,17 @@ func (w *worker) bug(s store.Store) store.Store {
 		return forgetful{s}
 	case bugForgottenAnswers:
 		return deaf{s, isAnswer}
+	case bugLostLater:
+		return careless{s}
+	case bugEagerProgress:
+		return eager{s}
 	case bugLostCancel:
 		return deaf{s, isCancel}
 	case bugEarlyAck:
 		return &hasty{Store: s}
 	case bugTornCommit:
 		return &torn{Store: s, at: 10 + int(w.plan.Chance%20)}
-	case bugLostReceipts, bugLostIntents, bugWrongID, bugClockBack, bugEarlyTimer, bugRowPending, bugRowEvents, bugLostLock, bugLostLater, bugEarlyStart, bugLostRetention:
+	case bugLostReceipts, bugLostIntents, bugWrongID, bugClockBack, bugEarlyTimer, bugRowPending, bugRowEvents, bugLostLock, bugEarlyStart, bugLostRetention, bugKeptProgress:
 		return &forger{Store: s, bug: w.plan.Bug}
 	}
 	return s
@@ -175,6 +181,16 @@ func (h *hasty) Instance(ctx context.Context, id string) (*store.Instance, error
 	return h.Store.Instance(ctx, id)
 }
 
+// careless has no messages that wait for entities.
+type careless struct{ store.Store }
+
+func (c careless) Inbox(ctx context.Context, id string) ([]store.Message, error) {
+	if strings.HasPrefix(id, "@") {
+		return nil, nil
+	}
+	return c.Store.Inbox(ctx, id)
+}
+
 // clone keeps what a store must not: the engine reuses its batches.
 func clone(b *store.Batch) *store.Batch {
 	c := *b
@@ -189,6 +205,7 @@ func clone(b *store.Batch) *store.Batch {
 	}
 	c.Ended, c.Inbox, c.Consumed = slices.Clone(b.Ended), slices.Clone(b.Inbox), slices.Clone(b.Consumed)
 	c.Payloads, c.Refs, c.Effects = slices.Clone(b.Payloads), slices.Clone(b.Refs), slices.Clone(b.Effects)
+	c.Progress, c.Purged = slices.Clone(b.Progress), slices.Clone(b.Purged)
 	return &c
 }
 
@@ -221,6 +238,8 @@ func (f *forger) Commit(ctx context.Context, b *store.Batch) error {
 	switch f.bug {
 	case bugLostReceipts, bugLostIntents:
 		b.Effects = slices.DeleteFunc(b.Effects, func(e store.EffectWrite) bool { return e.Receipt.IsZero() == (f.bug == bugLostIntents) })
+	case bugKeptProgress:
+		b.Progress = slices.DeleteFunc(b.Progress, func(p store.ProgressWrite) bool { return p.Gone })
 	case bugRowPending:
 		for _, in := range b.Instances {
 			in.Pending++
@@ -235,7 +254,7 @@ func (f *forger) Commit(ctx context.Context, b *store.Batch) error {
 		switch {
 		case f.bug == bugLostLock && entity:
 			in.LockedBy, in.CustomStatus = "", nil
-		case f.bug == bugLostLater && entity, f.bug == bugLostRetention && in.Status.Ended():
+		case f.bug == bugLostRetention && in.Status.Ended():
 			in.Due = time.Time{}
 		}
 	}
@@ -317,6 +336,8 @@ func TestTortureFindsBugs(t *testing.T) {
 		{bugLostLater, "is not in its ledger", "later"},
 		{bugEarlyStart, "to be started at", "plain"},
 		{bugLostRetention, "is there after its retention", "plain"},
+		{bugEagerProgress, "was on disk", "counting"},
+		{bugKeptProgress, "is over, and its progress is kept", "counting"},
 		{bugLostPurge, "was purged, and it is there", "plain"},
 		{bugDamage, "the database is damaged", "plain"},
 	} {

@@ -101,6 +101,9 @@ func (a *account) check(ctx context.Context, r *round, dir string, final bool) (
 		}
 	}
 	c.witnessed()
+	if err := c.progress(rows); err != nil {
+		return err
+	}
 	if err := c.promised(byID, final); err != nil {
 		return err
 	}

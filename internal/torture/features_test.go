@@ -21,6 +21,7 @@ type features struct {
 	get, set       *durable.Op[int, int, int]
 	enter, leave   *durable.Activity[int, int]
 	endless, late  *durable.Activity[int, int]
+	counting       *durable.Activity[int, int]
 	brief, purgeMe *durable.Orchestration[int, int]
 }
 
@@ -73,10 +74,11 @@ func defineFeatures(w calls, write *durable.Op[ledger, entry, int], bug string) 
 		}
 		return 0, context.Cause(ctx)
 	}, opts...)
+	f.counting = counting(w)
 	nap := func(ctx *durable.Context, n int) (int, error) { return n, ctx.Sleep(time.Millisecond) }
 	f.brief = durable.NewOrchestration("brief", nap, durable.Retain(retention))
 	f.purgeMe = durable.NewOrchestration("purge-me", nap)
-	return f, []durable.Definition{f.safe, f.enter, f.leave, f.endless, f.late, f.brief, f.purgeMe}
+	return f, []durable.Definition{f.safe, f.enter, f.leave, f.endless, f.late, f.counting, f.brief, f.purgeMe}
 }
 
 // keysOf are the safes of a section, one or two; the first one gets what the other
@@ -112,6 +114,8 @@ func (f *features) step(ctx *durable.Context, in step, part string) (int, error)
 			return 0, fmt.Errorf("an activity without end was canceled: %w", err)
 		}
 		return value(in.N), nil
+	case "counting":
+		return f.counting.Call(ctx, in.N)
 	case "late":
 		// On a machine that is busy good attempts are late, too.
 		return f.late.Call(ctx, in.N, durable.WithRetry(durable.RetryPolicy{MaxAttempts: 1000, FirstInterval: time.Millisecond}))

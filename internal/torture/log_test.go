@@ -28,12 +28,13 @@ import (
 // still is a world in which nothing is told and nothing ever happened.
 type still struct{}
 
-func (still) begin(context.Context, string) {}
-func (still) end(context.Context, string)   {}
-func (still) effect(context.Context) error  { return nil }
-func (still) effected(context.Context) bool { return false }
-func (still) pause(context.Context)         {}
-func (still) answer(v int) int              { return v }
+func (still) begin(context.Context, string)         {}
+func (still) end(context.Context, string)           {}
+func (still) effect(context.Context) error          { return nil }
+func (still) effected(context.Context) bool         { return false }
+func (still) pause(context.Context)                 {}
+func (still) progress(context.Context, string, int) {}
+func (still) answer(v int) int                      { return v }
 
 // recorder notes the last history row after each commit.
 type recorder struct {

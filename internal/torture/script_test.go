@@ -81,6 +81,8 @@ type calls interface {
 	effect(ctx context.Context) error
 	effected(ctx context.Context) bool
 	pause(ctx context.Context)
+	// progress tells how far a call is.
+	progress(ctx context.Context, verb string, v int)
 	// answer gives what a plain activity answers: v.
 	answer(v int) int
 }
@@ -283,7 +285,7 @@ func interpret(s script, instance int, books map[string]map[string]int) (sum int
 	event := 0
 	for i, in := range s.Steps {
 		switch in.Do {
-		case "plain", "settled", "race", "endless", "late":
+		case "plain", "settled", "race", "endless", "late", "counting":
 			sum += value(in.N)
 		case "pure":
 			sum += pureValue(in.N)
@@ -346,7 +348,7 @@ func draw(seed uint64, i int) script {
 }
 
 func drawSteps(r *rand.Rand, depth int) (steps []step) {
-	kinds := []string{"plain", "pure", "pure", "once", "settled", "blob", "stubborn", "fan", "call", "call", "signal", "sleep", "race", "again", "lock", "lock", "endless", "late", "later"}
+	kinds := []string{"plain", "pure", "pure", "once", "settled", "blob", "stubborn", "fan", "call", "call", "signal", "sleep", "race", "again", "lock", "lock", "endless", "late", "later", "counting"}
 	if depth > 0 {
 		kinds = append(kinds, "event", "event", "child", "child")
 	}
