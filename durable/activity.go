@@ -64,7 +64,7 @@ func Reconcile[In, Out any](find func(ctx context.Context, in In) (out Out, happ
 		a.effect = engine.AtMostOnce
 		name := a.name
 		a.reconcile = func(ctx context.Context, p history.Payload) (history.Payload, bool, error) {
-			in, err := decode[In](p, "input of activity "+name)
+			in, err := decode[In](p, "input of activity ", name)
 			if err != nil {
 				return nil, false, err
 			}
@@ -84,7 +84,7 @@ func Reconcile[In, Out any](find func(ctx context.Context, in In) (out Out, happ
 func NewActivity[In, Out any](name string, fn func(ctx context.Context, in In) (Out, error), opts ...ActivityOption) *Activity[In, Out] {
 	a := &activity{name: name}
 	a.run = func(ctx context.Context, p history.Payload) (history.Payload, error) {
-		in, err := decode[In](p, "input of activity "+name)
+		in, err := decode[In](p, "input of activity ", name)
 		if err != nil {
 			return nil, err
 		}
@@ -130,10 +130,10 @@ func StartActivity[Out any](ctx *Context, name string, in any, opts ...CallOptio
 }
 
 func startActivity[Out any](ctx *Context, name string, def *activity, in any, opts []CallOption) *Task[Out] {
-	label := "activity " + name
+	label := label{kind: "activity", name: name}
 	o := optionsOf(opts)
 	c := ctx.newCompletion(label)
-	t := &Task[Out]{c, func(p history.Payload) (Out, error) { return decode[Out](p, "result of "+label) }}
+	t := &Task[Out]{c, func(p history.Payload) (Out, error) { return decode[Out](p, "result of activity ", name) }}
 	if c.done {
 		return t
 	}
@@ -154,7 +154,7 @@ func startActivity[Out any](ctx *Context, name string, def *activity, in any, op
 	if def != nil && def.effect == engine.AtMostOnce {
 		from = fromUnsafe
 	}
-	ctx.x.attempts(c, from, o.retry, func(attempt int, before *history.Event) *history.Event {
+	a := &attempts{c: c, from: from, policy: o.retry, start: func(attempt int, before *history.Event) *history.Event {
 		own := terms
 		if before != nil {
 			own = before.Terms // what the first was scheduled with, be it by older code
@@ -163,45 +163,57 @@ func startActivity[Out any](ctx *Context, name string, def *activity, in any, op
 			Kind: history.TaskScheduled, Name: name, Version: version, Data: input, Tags: tags,
 			Call: call, Attempt: int32(attempt), Terms: own,
 		})
-	})
+	}}
+	a.try()
 	return t
 }
 
-// attempts starts something that is answered by an event, and starts it again
-// while it fails and the policy says so; start is given the attempt before. The
-// waits between are durable timers; everything happens in the order of the events,
-// so a replay does the same.
-func (x *executor) attempts(c *completion, from source, p *RetryPolicy, start func(attempt int, before *history.Event) *history.Event) {
-	var try func(attempt int, before *history.Event)
-	firstFailed := x.now
-	try = func(attempt int, before *history.Event) {
-		ev := start(attempt, before)
-		c.source, c.action, c.target, c.call = from, ev.ID, ev.Target, ev.Call
-		x.tasks[ev.ID] = func(ans *history.Event) {
-			err := x.rt.errors.taskError(c.label, ans)
-			if attempt == 1 {
-				firstFailed = x.now
-			}
-			again := err != nil && p != nil && attempt < p.MaxAttempts && !ans.Failure.NonRetriable && !c.canceled
-			if again && p.Retry != nil {
-				again, err = p.retry(err)
-			}
-			if !again {
-				x.failed(ev, err)
-				c.complete(ans.Data, err)
-				return
-			}
-			due := x.now.Add(p.interval(attempt))
-			late := ev.Terms != nil && !ev.Terms.Deadline.IsZero() && !due.Before(ev.Terms.Deadline)
-			if late || p.Timeout > 0 && due.Sub(firstFailed) >= p.Timeout {
-				x.failed(ev, err)
-				c.complete(nil, err)
-				return
-			}
-			c.startTimer(due, func() { try(attempt+1, ev) })
-		}
+// attempts is something that is answered by an event and started again while it
+// fails and the policy says so. The waits between are durable timers; everything
+// happens in the order of the events, so a replay does the same.
+type attempts struct {
+	c      *completion
+	from   source
+	policy *RetryPolicy
+	start  func(attempt int, before *history.Event) *history.Event // given the attempt before
+
+	n           int            // attempts so far
+	last        *history.Event // the action of the last one
+	firstFailed time.Time
+}
+
+// try makes the next attempt.
+func (a *attempts) try() {
+	a.n++
+	a.last = a.start(a.n, a.last)
+	a.c.source, a.c.action, a.c.target, a.c.call = a.from, a.last.ID, a.last.Target, a.last.Call
+	a.c.x.tasks[a.last.ID] = a.answered
+}
+
+// answered takes the answer to the last attempt.
+func (a *attempts) answered(ans *history.Event) {
+	c, p, x := a.c, a.policy, a.c.x
+	err := x.rt.errors.taskError(c.label, ans)
+	if a.n == 1 {
+		a.firstFailed = x.now
 	}
-	try(1, nil)
+	again := err != nil && p != nil && a.n < p.MaxAttempts && !ans.Failure.NonRetriable && !c.canceled
+	if again && p.Retry != nil {
+		again, err = p.retry(err)
+	}
+	if !again {
+		x.failed(a.last, err)
+		c.complete(ans.Data, err)
+		return
+	}
+	due, terms := x.now.Add(p.interval(a.n)), a.last.Terms
+	late := terms != nil && !terms.Deadline.IsZero() && !due.Before(terms.Deadline)
+	if late || p.Timeout > 0 && due.Sub(a.firstFailed) >= p.Timeout {
+		x.failed(a.last, err)
+		c.complete(nil, err)
+		return
+	}
+	c.startTimer(due, a.try)
 }
 
 // failed tells the engine that a call of an activity is not tried again.

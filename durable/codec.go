@@ -34,8 +34,8 @@ func encode(v any) (history.Payload, error) {
 }
 
 // decode reads a payload; an absent one is the zero value. what says, in the
-// error, whose value it is.
-func decode[T any](p history.Payload, what string) (T, error) {
+// error, whose value it is; its parts are joined only there.
+func decode[T any](p history.Payload, what ...string) (T, error) {
 	var v T
 	if p == nil {
 		return v, nil
@@ -50,7 +50,7 @@ func decode[T any](p history.Payload, what string) (T, error) {
 	}
 	if err := json.Unmarshal(p, &v); err != nil {
 		var zero T // not what was read of it before it went wrong
-		return zero, NonRetriable(decodeError(p, what, reflect.TypeFor[T](), err))
+		return zero, NonRetriable(decodeError(p, strings.Join(what, ""), reflect.TypeFor[T](), err))
 	}
 	return v, nil
 }

@@ -17,7 +17,7 @@ type routine struct {
 	next  func() (struct{}, bool)
 	stop  func()
 	yield func(struct{}) bool
-	ready func() bool // what it waits for; nil: it has not run yet
+	ready wait // what it waits for; nil: it has not run yet
 	ended bool
 }
 
@@ -87,7 +87,7 @@ func (x *executor) resume() {
 				return
 			}
 			r := x.routines[i]
-			if r.ended || r.ready != nil && !r.ready() {
+			if r.ended || r.ready != nil && !r.ready.over() {
 				continue
 			}
 			x.current = r
@@ -112,14 +112,22 @@ func (x *executor) forgetEnded() {
 	x.routines = x.routines[:n]
 }
 
-// park is called by a coroutine: it waits until ready.
-func (x *executor) park(ready func() bool) error {
+// wait is what a coroutine may wait for.
+type wait interface{ over() bool }
+
+// until is a wait for a condition.
+type until func() bool
+
+func (u until) over() bool { return u() }
+
+// park is called by a coroutine: it waits until the wait is over.
+func (x *executor) park(w wait) error {
 	if x.unwinding {
 		return errUnwinding
 	}
 	r := x.current
-	for !ready() {
-		r.ready = ready
+	for !w.over() {
+		r.ready = w
 		r.leave()
 	}
 	return nil
@@ -136,7 +144,7 @@ func (r *routine) leave() {
 
 // stall ends the current coroutine's turn for good: it diverged.
 func (x *executor) stall() {
-	x.current.ready = func() bool { return false }
+	x.current.ready = until(func() bool { return false })
 	x.current.leave()
 }
 
@@ -180,7 +188,7 @@ var errUnwinding = errors.New("the orchestration is being put away")
 // are given up where they are.
 func Go[T any](ctx *Context, fn func(ctx *Context) (T, error)) *Task[T] {
 	var result T
-	c := ctx.newCompletion("coroutine")
+	c := ctx.newCompletion(label{kind: "coroutine"})
 	t := &Task[T]{c, func(history.Payload) (T, error) { return result, nil }}
 	if !c.done && !ctx.x.unwinding {
 		inner := ctx.child()

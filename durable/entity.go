@@ -75,11 +75,11 @@ func Operation[S, In, Out any](n *Entity[S], name string, fn func(ctx *EntityCon
 		panic(fmt.Sprintf("durable: entity %s has two operations named %s", n.def.name, name))
 	}
 	n.def.ops[key] = func(ctx *EntityContext, state, input history.Payload) (history.Payload, history.Payload, error) {
-		s, err := decode[S](state, "state of "+ctx.id)
+		s, err := decode[S](state, "state of ", ctx.id)
 		if err != nil {
 			return nil, nil, err
 		}
-		in, err := decode[In](input, "input of operation "+name+" of "+ctx.id)
+		in, err := decode[In](input, "input of operation ", name, " of ", ctx.id)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -190,11 +190,14 @@ func (n *entity) run(r *registry, b *engine.EntityBatch) {
 	}
 }
 
+// errOperationExit is what becomes of an operation that does not return.
+var errOperationExit = errors.New("the operation ended its goroutine (runtime.Goexit)")
+
 // runOne executes an operation: all of it, or none where it fails.
 func (n *entity) runOne(rt *registry, b *engine.EntityBatch, op *history.Event) {
 	ctx := &EntityContext{id: b.ID, now: b.Now, batch: b}
 	var state, result history.Payload
-	err := errors.New("the operation ended its goroutine (runtime.Goexit)")
+	err := errOperationExit
 	defer func() {
 		if r := recover(); r != nil {
 			err = panicError(r)

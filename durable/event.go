@@ -82,8 +82,8 @@ func (x *executor) forget() {
 // no longer wants the event cancels the task (or its scope): otherwise it takes the
 // next one, and nobody sees it.
 func WaitForEvent[T any](ctx *Context, name string) *Task[T] {
-	c := ctx.newCompletion("event " + name)
-	t := &Task[T]{c, func(p history.Payload) (T, error) { return decode[T](p, "event "+name) }}
+	c := ctx.newCompletion(label{kind: "event", name: name})
+	t := &Task[T]{c, func(p history.Payload) (T, error) { return decode[T](p, "event ", name) }}
 	if c.done || ctx.x.unwinding {
 		return t
 	}
@@ -122,7 +122,7 @@ func (r *EventReader[T]) TryReceive() (v T, ok bool, err error) {
 	if item == nil {
 		return v, false, nil
 	}
-	v, err = decode[T](item.ev.Data, "event "+r.name)
+	v, err = decode[T](item.ev.Data, "event ", r.name)
 	return v, true, err
 }
 

@@ -94,11 +94,11 @@ func (n *nonRetriable) Unwrap() error { return n.error }
 
 // taskError makes the error of a task from the event that ends it; nil for a
 // success.
-func (t *errorTable) taskError(label string, ev *history.Event) error {
+func (t *errorTable) taskError(task label, ev *history.Event) error {
 	if ev.Failure == nil {
 		return nil
 	}
-	return t.failed(label, ev.Failure)
+	return t.failed(task.String(), ev.Failure)
 }
 
 func (t *errorTable) failed(label string, f *history.Failure) *TaskFailedError {

@@ -126,6 +126,10 @@ func (r *registry) runOperation(fn operationFunc, ctx *EntityContext, before his
 	if len(r.interceptors) == 0 {
 		return fn(ctx, before, op.Data)
 	}
+	return r.interceptOperation(fn, ctx, before, op)
+}
+
+func (r *registry) interceptOperation(fn operationFunc, ctx *EntityContext, before history.Payload, op *history.Event) (state, result history.Payload, err error) {
 	state = before
 	var inner EntityFunc = func(ctx *EntityContext, c *EntityCall) (result history.Payload, err error) {
 		state, result, err = fn(ctx, before, c.Input)

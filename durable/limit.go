@@ -35,7 +35,7 @@ func RateLimit[In any](key func(In) string, n int, per time.Duration) ActivityOp
 		}
 		name := a.name
 		a.rate.Key = func(p history.Payload) string {
-			in, err := decode[In](p, "input of activity "+name)
+			in, err := decode[In](p, "input of activity ", name)
 			if err != nil {
 				return ""
 			}

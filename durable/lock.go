@@ -40,7 +40,7 @@ func Lock(ctx *Context, ids ...string) (unlock func(), err error) {
 	if err != nil {
 		return func() {}, fmt.Errorf("lock: %w", err)
 	}
-	c := ctx.newCompletion("lock")
+	c := ctx.newCompletion(label{kind: "lock"})
 	if c.done {
 		return func() {}, fmt.Errorf("lock: %w", c.err)
 	}

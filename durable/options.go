@@ -23,11 +23,15 @@ type callOptions struct {
 	dropEvents bool
 }
 
-func optionsOf(opts []CallOption) (o callOptions) {
-	for _, f := range opts {
-		f(&o)
+func optionsOf(opts []CallOption) callOptions {
+	if len(opts) == 0 {
+		return callOptions{} // most calls have none, and pay nothing for them
 	}
-	return o
+	o := new(callOptions)
+	for _, f := range opts {
+		f(o)
+	}
+	return *o
 }
 
 // WithRetry tries a failed call again, by durable timers between the attempts.

@@ -35,7 +35,7 @@ type OrchestrationOption func(*orchestration)
 // it.
 func NewOrchestration[In, Out any](name string, fn func(ctx *Context, in In) (Out, error), opts ...OrchestrationOption) *Orchestration[In, Out] {
 	def := &orchestration{name: name, body: func(ctx *Context, p history.Payload) (history.Payload, error) {
-		in, err := decode[In](p, "input of orchestration "+name)
+		in, err := decode[In](p, "input of orchestration ", name)
 		if err != nil {
 			return nil, err
 		}
@@ -76,11 +76,11 @@ func CallOrchestration[Out any](ctx *Context, name string, in any, opts ...CallO
 
 // StartOrchestration starts an orchestration by its name.
 func StartOrchestration[Out any](ctx *Context, name string, in any, opts ...CallOption) *Task[Out] {
-	label := "orchestration " + name
+	label := label{kind: "orchestration", name: name}
 	o := optionsOf(opts)
 	x := ctx.x
 	c := ctx.newCompletion(label)
-	t := &Task[Out]{c, func(p history.Payload) (Out, error) { return decode[Out](p, "result of "+label) }}
+	t := &Task[Out]{c, func(p history.Payload) (Out, error) { return decode[Out](p, "result of orchestration ", name) }}
 	if c.done {
 		return t
 	}
@@ -94,7 +94,7 @@ func StartOrchestration[Out any](ctx *Context, name string, in any, opts ...Call
 		return t
 	}
 	id, tags := o.instance, x.rt.outgoing(ctx, name, true, inherit(x.begun.Tags, o.tags))
-	x.attempts(c, fromChild, o.retry, func(int, *history.Event) *history.Event {
+	a := &attempts{c: c, from: fromChild, policy: o.retry, start: func(int, *history.Event) *history.Event {
 		x.replay.anyVersion = o.byDefinition
 		target := id // retries reuse a chosen id: a finished child is replaced
 		if target == "" {
@@ -103,7 +103,8 @@ func StartOrchestration[Out any](ctx *Context, name string, in any, opts ...Call
 		return x.emit(&history.Event{
 			Kind: history.ChildCreated, Name: name, Version: o.version, Target: target, Data: input, Tags: tags,
 		})
-	})
+	}}
+	a.try()
 	return t
 }
 
@@ -136,7 +137,7 @@ func (o *Orchestration[In, Out]) Wait(ctx context.Context, c *Client, id string)
 	if err := s.Err(); err != nil {
 		return zero, err
 	}
-	return decode[Out](s.Output, "result of orchestration "+o.def.name)
+	return decode[Out](s.Output, "result of orchestration ", o.def.name)
 }
 
 // Run schedules an instance and waits for its result.

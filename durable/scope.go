@@ -91,7 +91,7 @@ func (ctx *Context) Err() error { return ctx.scope.err }
 func (ctx *Context) Done() *Task[struct{}] {
 	s := ctx.scope
 	if s.done == nil {
-		s.done = &completion{x: s.x, label: "scope"}
+		s.done = &completion{x: s.x, label: label{kind: "scope"}}
 		if s.err != nil {
 			s.done.complete(nil, nil)
 		}

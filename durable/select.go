@@ -48,7 +48,7 @@ func Select(ctx *Context, cases ...Case) {
 		return
 	}
 	chosen := -1
-	if err := ctx.x.park(func() bool {
+	if err := ctx.x.park(until(func() bool {
 		first := int64(0)
 		for i, c := range cases {
 			if order, ok := c.ready(); ok && (chosen < 0 || order < first) {
@@ -56,7 +56,7 @@ func Select(ctx *Context, cases ...Case) {
 			}
 		}
 		return chosen >= 0
-	}); err != nil {
+	})); err != nil {
 		return
 	}
 	cases[chosen].run()

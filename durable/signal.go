@@ -38,9 +38,9 @@ func CallEntity[Out any](ctx *Context, id, op string, in any) (Out, error) {
 // StartEntity is CallEntity beside what follows.
 func StartEntity[Out any](ctx *Context, id, op string, in any) *Task[Out] {
 	x := ctx.x
-	label := "operation " + op + " of " + id
+	label := label{kind: "operation", name: op, of: id}
 	c := ctx.newCompletion(label)
-	t := &Task[Out]{c, func(p history.Payload) (Out, error) { return decode[Out](p, "result of "+label) }}
+	t := &Task[Out]{c, func(p history.Payload) (Out, error) { return decode[Out](p, "result of operation ", op, " of ", id) }}
 	if c.done {
 		return t
 	}

@@ -62,7 +62,7 @@ type completion struct {
 	order    int64 // among all completions of the execution: what came first
 	data     history.Payload
 	err      error
-	label    string // what it is, for messages
+	label    label // for messages
 
 	// What is behind it.
 	source source
@@ -75,9 +75,24 @@ type completion struct {
 	prev, next *completion
 }
 
+// label says what a task is: its kind, its name, and whose the name is. It becomes
+// text only where a message needs it.
+type label struct{ kind, name, of string }
+
+func (l label) String() string {
+	s := l.kind
+	if l.name != "" {
+		s += " " + l.name
+	}
+	if l.of != "" {
+		s += " of " + l.of
+	}
+	return s
+}
+
 // newCompletion makes a task of the Context's scope. It is not complete, unless the
 // scope was cancelled: then nothing must be started for it.
-func (ctx *Context) newCompletion(label string) *completion {
+func (ctx *Context) newCompletion(label label) *completion {
 	c := &completion{x: ctx.x, label: label}
 	if err := ctx.scope.err; err != nil {
 		c.complete(nil, err)
@@ -99,22 +114,23 @@ func (c *completion) complete(data history.Payload, err error) {
 }
 
 // await parks the coroutine until the task is complete.
-func (c *completion) await() error {
-	return c.x.park(func() bool { return c.done })
-}
+func (c *completion) await() error { return c.x.park(c) }
+
+// over makes the completion something to wait for.
+func (c *completion) over() bool { return c.done }
 
 // All waits for every task and gives their results in the order of the tasks. If
 // some failed, the error is that of the first one in that order, and comes only
 // after all are complete.
 func All[T any](ctx *Context, tasks []*Task[T]) ([]T, error) {
-	err := ctx.x.park(func() bool {
+	err := ctx.x.park(until(func() bool {
 		for _, t := range tasks {
 			if !t.c.done {
 				return false
 			}
 		}
 		return true
-	})
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +160,7 @@ func Any(ctx *Context, tasks ...Awaitable) Awaitable {
 		}
 		return w
 	}
-	if err := ctx.x.park(func() bool { return first() != nil }); err != nil {
+	if err := ctx.x.park(until(func() bool { return first() != nil })); err != nil {
 		return nil
 	}
 	return first()
@@ -167,7 +183,7 @@ func (ctx *Context) Timer(d time.Duration) *Task[time.Time] { return ctx.TimerAt
 // TimerAt is Timer for a point in time, however far away.
 func (ctx *Context) TimerAt(at time.Time) *Task[time.Time] {
 	at = at.UTC().Round(0)
-	c := ctx.newCompletion("timer")
+	c := ctx.newCompletion(label{kind: "timer"})
 	if !c.done {
 		c.startTimer(at, func() { c.complete(nil, nil) })
 	}

@@ -213,7 +213,7 @@ func Progress[T any](ctx context.Context) (T, bool) {
 	if !ok || p == nil {
 		return zero, false
 	}
-	v, err := decode[T](p, "progress of activity "+c.Name)
+	v, err := decode[T](p, "progress of activity ", c.Name)
 	if err != nil {
 		return zero, false
 	}
