@@ -187,7 +187,7 @@ func (a *attempts) try() {
 	a.n++
 	a.last = a.start(a.n, a.last)
 	a.c.source, a.c.action, a.c.target, a.c.call = a.from, a.last.ID, a.last.Target, a.last.Call
-	a.c.x.tasks[a.last.ID] = a.answered
+	a.c.x.expect(a.last.ID, a.answered)
 }
 
 // answered takes the answer to the last attempt.

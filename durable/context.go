@@ -37,11 +37,11 @@ func (ctx *Context) ExecutionID() string { return ctx.x.instance.Execution }
 func (ctx *Context) Name() string { return ctx.x.def.name }
 
 // Version is the version of the definition that the instance asked for, or "".
-func (ctx *Context) Version() string { return ctx.x.begun.Version }
+func (ctx *Context) Version() string { return ctx.x.begun.version }
 
 // Parent is the id of the instance that started this one as a child, or "".
 func (ctx *Context) Parent() string {
-	if p := ctx.x.begun.Parent; p != nil {
+	if p := ctx.x.begun.parent; p != nil {
 		return p.ID
 	}
 	return ""
@@ -49,7 +49,7 @@ func (ctx *Context) Parent() string {
 
 // Tags are those that the instance was started with. The caller must not change
 // the map.
-func (ctx *Context) Tags() map[string]string { return ctx.x.begun.Tags }
+func (ctx *Context) Tags() map[string]string { return ctx.x.begun.tags }
 
 // Now is the orchestration's clock: the time at which the current turn was
 // dispatched. It never runs backwards.

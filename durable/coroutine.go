@@ -51,9 +51,12 @@ func (x *executor) spawn(run func()) {
 	x.routines = append(x.routines, r)
 }
 
-// begin makes the coroutine of the orchestration's function.
-func (x *executor) begin(input history.Payload) {
+// begin makes the coroutine of the orchestration's function. While that waits, only
+// what it made of its input stays in memory.
+func (x *executor) begin() {
 	x.spawn(func() {
+		input := x.input
+		x.input = nil
 		x.output, x.err = x.rt.runBody(x.def, x.ctx, input)
 		x.finished = true
 	})

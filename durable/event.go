@@ -25,6 +25,9 @@ func (x *executor) queue(name string) *eventQueue {
 	name = strings.ToLower(name)
 	q := x.events[name]
 	if q == nil {
+		if x.events == nil {
+			x.events = map[string]*eventQueue{}
+		}
 		q = &eventQueue{}
 		x.events[name] = q
 	}

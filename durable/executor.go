@@ -24,7 +24,8 @@ type executor struct {
 	ctx      *Context
 	instance history.Instance
 	turn     *engine.Turn
-	begun    *history.Event // its ExecutionStarted
+	begun    *beginning      // nil before
+	input    history.Payload // until the body takes it
 
 	// The code.
 	routines  []*routine // the body and what it gave to Go, oldest first
@@ -41,11 +42,11 @@ type executor struct {
 	guids       uint64
 	rand        *rand.Rand // see Context.Rand
 	custom      history.Payload
-	tasks       map[int32]func(*history.Event) // who takes the answer to an action
-	requests    map[string]*completion         // entity calls
+	tasks       map[int32]func(*history.Event) // who takes the answer to an action; nil before the first
+	requests    map[string]*completion         // entity calls; likewise
 	section     *criticalSection               // the lock that it has or waits for
-	events      map[string]*eventQueue
-	arrivals    []*queued // external events that nobody took, oldest first
+	events      map[string]*eventQueue         // likewise
+	arrivals    []*queued                      // external events that nobody took, oldest first
 	suspended   bool
 	held        []*history.Event
 	cancelEvent *history.Event // the one that cancelled the orchestration
@@ -62,8 +63,18 @@ type executor struct {
 	span   orchestrationSpan
 }
 
+// beginning is what stays known of the ExecutionStarted: not the input, which may
+// be large and which only the function needs.
+type beginning struct {
+	at               time.Time
+	version, lineage string
+	parent           *history.Parent
+	tags             map[string]string
+	trace            history.TraceContext
+}
+
 func newExecutor(rt *registry, def *orchestration) *executor {
-	x := &executor{rt: rt, def: def, tasks: map[int32]func(*history.Event){}, requests: map[string]*completion{}, events: map[string]*eventQueue{}}
+	x := &executor{rt: rt, def: def}
 	x.ctx = &Context{x, &scope{x: x}}
 	return x
 }
@@ -71,7 +82,7 @@ func newExecutor(rt *registry, def *orchestration) *executor {
 // Turn implements engine.Executor.
 func (x *executor) Turn(t *engine.Turn) {
 	x.turn, x.instance.ID = t, t.Instance.ID
-	if x.begun == nil || x.begun.Lineage == "" {
+	if x.begun == nil || x.begun.lineage == "" {
 		x.instance = t.Instance
 	}
 	x.actions, x.custom, x.pieces, x.over = nil, nil, nil, nil
@@ -153,11 +164,12 @@ func (x *executor) apply(ev *history.Event) {
 	case history.OrchestratorStarted:
 		x.now = ev.Time
 	case history.ExecutionStarted:
-		x.begun = ev
+		x.begun = &beginning{at: ev.Time, version: ev.Version, lineage: ev.Lineage, parent: ev.Parent, tags: ev.Tags, trace: ev.Trace}
 		if ev.Lineage != "" {
 			x.instance.Execution = ev.Lineage // the ids that the code makes stay the same
 		}
-		x.begin(ev.Data)
+		x.input = ev.Data
+		x.begin()
 	case history.TaskCompleted, history.TaskFailed, history.TimerFired, history.ChildCompleted, history.ChildFailed:
 		if take := x.tasks[ev.Answers]; take != nil {
 			delete(x.tasks, ev.Answers)
@@ -209,5 +221,13 @@ func (x *executor) emit(ev *history.Event) *history.Event {
 func (c *completion) startTimer(at time.Time, fired func()) {
 	ev := c.x.emit(&history.Event{Kind: history.TimerCreated, FireAt: at})
 	c.source, c.action = fromTimer, ev.ID
-	c.x.tasks[ev.ID] = func(*history.Event) { fired() }
+	c.x.expect(ev.ID, func(*history.Event) { fired() })
+}
+
+// expect says who takes the answer to an action.
+func (x *executor) expect(action int32, take func(*history.Event)) {
+	if x.tasks == nil {
+		x.tasks = map[int32]func(*history.Event){}
+	}
+	x.tasks[action] = take
 }

@@ -93,7 +93,7 @@ func StartOrchestration[Out any](ctx *Context, name string, in any, opts ...Call
 		c.complete(nil, fmt.Errorf("%w: %s: WithStartAt and WithReuse are for clients; before a child sleep, or purge with an activity", ErrInvalid, label))
 		return t
 	}
-	id, tags := o.instance, x.rt.outgoing(ctx, name, true, inherit(x.begun.Tags, o.tags))
+	id, tags := o.instance, x.rt.outgoing(ctx, name, true, inherit(x.begun.tags, o.tags))
 	a := &attempts{c: c, from: fromChild, policy: o.retry, start: func(int, *history.Event) *history.Event {
 		x.replay.anyVersion = o.byDefinition
 		target := id // retries reuse a chosen id: a finished child is replaced

@@ -70,10 +70,10 @@ func (ctx *Context) WithDeadline(at time.Time) (*Context, func()) {
 	if s := inner.scope; s.err == nil && !s.x.unwinding {
 		ev := s.x.emit(&history.Event{Kind: history.TimerCreated, FireAt: at.UTC().Round(0)})
 		s.timer, s.timed = ev.ID, true
-		s.x.tasks[ev.ID] = func(*history.Event) {
+		s.x.expect(ev.ID, func(*history.Event) {
 			s.timed = false
 			s.cancel(fmt.Errorf("the deadline of the scope has passed: %w", context.DeadlineExceeded))
-		}
+		})
 	}
 	return inner, cancel
 }

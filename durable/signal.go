@@ -60,6 +60,9 @@ func StartEntity[Out any](ctx *Context, id, op string, in any) *Task[Out] {
 	ev := x.emit(&history.Event{Kind: history.EntityOperationCalled, Name: op, Target: target, Request: x.guid(), Data: input,
 		Sender: x.instance})
 	c.source, c.target = fromEntity, ev.Request
+	if x.requests == nil {
+		x.requests = map[string]*completion{}
+	}
 	x.requests[ev.Request] = c
 	x.section.called(target, ev.Request)
 	return t

@@ -145,9 +145,9 @@ func (s *orchestrationSpan) start(x *executor) {
 		s.span = trace.SpanFromContext(context.Background())
 		return
 	}
-	options := append(slices.Clip(server), trace.WithTimestamp(x.begun.Time))
-	ctx := extract(context.Background(), x.begun.Trace)
-	ctx, s.span = startSpan(ctx, spanName("orchestration", x.def.name, x.begun.Version), options, func() []attribute.KeyValue {
+	options := append(slices.Clip(server), trace.WithTimestamp(x.begun.at))
+	ctx := extract(context.Background(), x.begun.trace)
+	ctx, s.span = startSpan(ctx, spanName("orchestration", x.def.name, x.begun.version), options, func() []attribute.KeyValue {
 		return []attribute.KeyValue{attrType.String("orchestration"), attrName.String(x.def.name),
 			attrInstance.String(x.instance.ID), attrExecution.String(x.instance.Execution)}
 	})

@@ -32,7 +32,7 @@ func (t *turn) act(a *history.Event, req *Turn) {
 	case history.TaskScheduled:
 		c := t.e.newCall(in, a)
 		t.e.recallRewound(in, c)
-		in.tasks[a.ID] = c
+		note(&in.tasks, a.ID, c)
 		if c.terms != nil {
 			t.e.prepare(c)
 			t.cs.timed = append(t.cs.timed, c)
@@ -59,7 +59,7 @@ func (t *turn) act(a *history.Event, req *Turn) {
 		}
 		parent := &history.Parent{Instance: history.Instance{ID: in.id, Execution: in.row.Execution},
 			Name: in.row.Name, Version: in.row.Version, Scheduled: a.ID}
-		in.children[a.ID] = a.Target
+		note(&in.children, a.ID, a.Target)
 		if err := CheckInstanceID(a.Target); err != nil {
 			t.reply(answer(parent, t.e.key.Add(1), t.now, history.Failed, nil,
 				&history.Failure{Type: "InvalidArgument", Message: err.Error(), NonRetriable: true}))
@@ -76,7 +76,7 @@ func (t *turn) act(a *history.Event, req *Turn) {
 		msg := *a
 		msg.ID = history.FromOutside
 		if a.Kind == history.EntityOperationCalled {
-			in.requests[a.Request] = true
+			note(&in.requests, a.Request, true)
 			msg.Sender = history.Instance{ID: in.id, Execution: in.row.Execution}
 		}
 		t.out(a.Target, &msg)

@@ -34,7 +34,7 @@ type instance struct {
 	ahead  uint64         // of the last one that started a costly activity ahead of the disk
 
 	exec     Executor
-	tasks    map[int32]*call     // activities scheduled and not answered
+	tasks    map[int32]*call     // activities scheduled and not answered; like the next two nil before the first
 	timers   []timer             // created and not fired, earliest first
 	children map[int32]string    // ids of children not ended, by the ID of their creation
 	requests map[string]bool     // entity calls not answered
@@ -304,10 +304,17 @@ func isEntity(id string) bool { return len(id) > 0 && id[0] == '@' }
 
 // reset makes the in-memory part ready for a new execution.
 func (in *instance) reset() {
-	in.tasks = map[int32]*call{}
-	in.children = map[int32]string{}
-	in.requests = map[string]bool{}
+	in.tasks, in.children, in.requests = nil, nil, nil
 	in.timers, in.locks, in.early, in.startAt = nil, nil, nil, time.Time{}
 	in.lastID = history.FromOutside
 	in.rewinds, in.formerly = 0, nil
+}
+
+// note puts an entry into a map that is made with its first one: most instances
+// need few of those that they have.
+func note[K comparable, V any](m *map[K]V, k K, v V) {
+	if *m == nil {
+		*m = map[K]V{}
+	}
+	(*m)[k] = v
 }

@@ -138,7 +138,7 @@ func (e *Engine) follow(in *instance, ev *history.Event) {
 	case history.TaskScheduled:
 		c := e.newCall(in, ev)
 		c.recovered = true
-		in.tasks[ev.ID] = c
+		note(&in.tasks, ev.ID, c)
 	case history.TaskCompleted, history.TaskFailed:
 		delete(in.tasks, ev.Answers)
 	case history.TimerCreated:
@@ -161,11 +161,11 @@ func (e *Engine) follow(in *instance, ev *history.Event) {
 	case history.EntityUnlockSent:
 		in.leaves(ev)
 	case history.ChildCreated:
-		in.children[ev.ID] = ev.Target
+		note(&in.children, ev.ID, ev.Target)
 	case history.ChildCompleted, history.ChildFailed:
 		delete(in.children, ev.Answers)
 	case history.EntityOperationCalled:
-		in.requests[ev.Request] = true
+		note(&in.requests, ev.Request, true)
 	case history.EntityOperationCompleted, history.EntityOperationFailed:
 		delete(in.requests, ev.Request)
 	}

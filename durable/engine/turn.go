@@ -90,6 +90,7 @@ func (e *Engine) orchestrationTurn(in *instance, msgs []*message, woken bool) {
 		now = in.clock // the orchestration's time never runs backwards
 	}
 	t.now = now
+	t.new = make([]*history.Event, 0, len(msgs)+1) // with the OrchestratorStarted
 	if in.waits() && !in.startAt.After(now) {
 		t.release()
 	}
@@ -377,7 +378,7 @@ func (t *turn) run() {
 	}
 	in.clock = started.Time
 	t.now = started.Time
-	t.new = append([]*history.Event{started}, t.new...)
+	t.new = slices.Insert(t.new, 0, started)
 	if t.terminated != nil {
 		t.record(t.new...)
 		t.finish(&history.Event{Kind: history.ExecutionCompleted, ID: in.lastID + 1, Time: t.now, Status: history.Terminated, Data: t.terminated.Data}, nil)
