@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -180,6 +181,44 @@ func TestComingFromReplay(t *testing.T) {
 		}
 		// end
 		equal(t, "broken", fmt.Sprint(broken), "[o]")
+	})
+}
+
+// A deploy that broke a run can be taken back, as the document says.
+func TestComingFromDivergence(t *testing.T) {
+	onEach(t, func(t *testing.T, d *disk) {
+		charge := durable.NewActivity("charge", func(ctx context.Context, how string) (string, error) { return how, nil })
+		then := durable.NewOrchestration("order", func(ctx *durable.Context, item string) (string, error) {
+			if _, err := charge.Call(ctx, item); err != nil {
+				return "", err
+			}
+			return durable.WaitForEvent[string](ctx, "go").Await()
+		})
+		now := durable.NewOrchestration("order", func(ctx *durable.Context, item string) (string, error) {
+			return durable.WaitForEvent[string](ctx, "go").Await()
+		})
+		ctx := t.Context()
+		rt := d.run(t, durable.Options{}, then, charge)
+		must[string](t)(then.Schedule(ctx, rt.Client(), "lamp", durable.WithInstanceID("o")))
+		d.until(t, rt, func() bool { return strings.Contains(kinds(t, rt.Client(), "o"), "TaskCompleted") })
+		closeRuntime(t, rt)
+
+		rt = d.run(t, durable.Options{}, now)
+		if err := rt.Client().RaiseEvent(ctx, "o", "go", "went"); err != nil {
+			t.Fatal(err)
+		}
+		_, err := now.Wait(ctx, rt.Client(), "o")
+		var failed *durable.TaskFailedError
+		if !errors.As(err, &failed) || failed.Type != durable.NonDeterminism {
+			t.Error(err)
+		}
+		closeRuntime(t, rt)
+
+		rt = d.run(t, durable.Options{}, then, charge)
+		if err := rt.Client().Rewind(ctx, "o", "the old code is back"); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "order", must[string](t)(then.Wait(ctx, rt.Client(), "o")), "went")
 	})
 }
 
