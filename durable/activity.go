@@ -52,6 +52,10 @@ func Costly() ActivityOption {
 // If the process ends in between, nobody knows whether it took effect: then the
 // call fails with an error for which UnknownOutcome is true, unless Reconcile
 // settles it.
+//
+// An error that the function returns is an answer, too: it says that nothing took
+// effect, so a RetryPolicy tries the call again. Where that is not sure, as after a
+// connection that broke, return [Unknown] of it: that is never tried again.
 func AtMostOnce() ActivityOption { return func(a *activity) { a.effect = engine.AtMostOnce } }
 
 // Reconcile makes an activity AtMostOnce and names the function that finds out

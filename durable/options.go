@@ -34,7 +34,9 @@ func optionsOf(opts []CallOption) callOptions {
 	return *o
 }
 
-// WithRetry tries a failed call again, by durable timers between the attempts.
+// WithRetry tries a failed call again, by durable timers between the attempts. It is
+// for calls from an orchestration: a client that starts an instance does not try
+// again, whatever the policy.
 func WithRetry(p RetryPolicy) CallOption { return func(o *callOptions) { o.retry = &p } }
 
 // WithInstanceID gives an orchestration that is started the id of its instance,

@@ -127,7 +127,9 @@ func (o *Orchestration[In, Out]) Schedule(ctx context.Context, c *Client, in In,
 
 // Wait waits until an instance has ended and gives its result; a failure is a
 // *TaskFailedError (of one that was cancelled, for which errors.Is(err,
-// context.Canceled) is true), a termination wraps ErrTerminated.
+// context.Canceled) is true), a termination wraps ErrTerminated. The error of
+// ctx says nothing of the instance; errors.As with a *TaskFailedError tells a
+// cancelled instance from a cancelled ctx.
 func (o *Orchestration[In, Out]) Wait(ctx context.Context, c *Client, id string) (Out, error) {
 	var zero Out
 	s, err := c.Wait(ctx, id)
@@ -154,7 +156,8 @@ func (o *Orchestration[In, Out]) Run(ctx context.Context, c *Client, in In, opts
 var ErrTerminated = errors.New("the orchestration was terminated")
 
 // Err is the error that an ended instance amounts to; nil when it completed or
-// has not ended.
+// has not ended. It says why only if the state was read with its data, as
+// [Client.Get] and [Client.Wait] do, and [Client.Query] with Query.Data.
 func (s *State) Err() error {
 	switch s.Status {
 	case history.Failed:

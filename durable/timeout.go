@@ -136,7 +136,8 @@ func IsTimeout(err error) bool { return TimeoutOf(err) != "" }
 
 // TimeoutOf tells which time of an activity was over; "" if err is something
 // else. It understands the error of a call, and the cause (context.Cause) with
-// which the context of the activity's function ended.
+// which the context of the activity's function ended. A call of an activity that is
+// [AtMostOnce] and was cut off has an unknown outcome instead, see [UnknownOutcome].
 func TimeoutOf(err error) Timeout {
 	var f *history.Failure
 	if errors.As(err, &f) {

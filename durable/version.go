@@ -20,6 +20,10 @@ import (
 // of children do not trouble a parent's replay: a child keeps the version that it
 // was started with.
 //
+// Who names a first version keeps the definition without one beside it until the
+// instances that began with that have ended: they have no version, and wait without
+// it.
+//
 // Use versions for changes of the whole, and [Context.Patched] for a change in the
 // middle of instances that run for long.
 func Version(v string) OrchestrationOption { return func(o *orchestration) { o.version = v } }
