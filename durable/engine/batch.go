@@ -95,7 +95,7 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 			}
 		}
 		for _, m := range cs.used {
-			if m.stored && !cs.in.purgedSince(m, n) {
+			if m.stored && !cs.in.purgedSince(m, n) && !l.overtaken(cs.in, m) {
 				b.Consumed = append(b.Consumed, m.key)
 			}
 		}

@@ -346,6 +346,7 @@ func (l *commitLog) release(cs *changeSet, calls []*call) []*call {
 	l.e.payloads.unpin(cs.pieces)
 	for _, c := range cs.abort {
 		c.abort()
+		l.e.excuse(c)
 	}
 	for _, c := range cs.timed {
 		l.e.watch(c)

@@ -29,6 +29,7 @@ type call struct {
 	recovered bool                    // found in the history when the engine opened
 	cancelled bool                    // its orchestration gave it up
 	muted     bool                    // what it still tells of its progress is nobody's concern
+	begun     bool                    // somebody took it out of the queue
 	entered   bool                    // its function runs, or ran; only where it has terms
 	answered  bool                    // what became of it is on its way to the instance
 	cancel    context.CancelCauseFunc // while it runs
@@ -51,6 +52,23 @@ func (c *call) abort() {
 	}
 }
 
+// excuse answers a call that was given up, whose answer is waited for, and which
+// has certainly not begun: it need not wait for a place only to say so.
+func (e *Engine) excuse(c *call) {
+	c.mu.Lock()
+	excused := c.cancelled && !c.forsaken() && !c.begun && !c.answered && !c.effect.old
+	if excused {
+		c.answered = true
+		if c.terms != nil {
+			c.terms.abort()
+		}
+	}
+	c.mu.Unlock()
+	if excused {
+		e.deliver(c.in.id, e.answer(c, callResult{Outcome: c.neverStarted(), done: true}))
+	}
+}
+
 // forsaken reports whether the call was given up and nobody waits for its answer.
 // c.mu is held.
 func (c *call) forsaken() bool { return c.cancelled && (c.muted || !c.mustAnswer()) }
@@ -70,6 +88,7 @@ func (c *call) begin(parent context.Context) (context.Context, bool) {
 	if c.answered || c.cancelled && !c.mustAnswer() {
 		return nil, false
 	}
+	c.begun = true
 	ctx, cancel := context.WithCancelCause(parent)
 	if c.cancelled {
 		cancel(ErrCanceled)

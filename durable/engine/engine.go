@@ -173,7 +173,7 @@ func newEngine(s store.Store, o Options) *Engine {
 	}
 	e := &Engine{opts: o, log: o.Logger, store: s, halted: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
-	e.instances.init(o.Cached)
+	e.instances.init(o.Cached, e.commits.batches.Load)
 	e.payloads.init(o.PayloadCache, s)
 	e.waiters.m = map[string][]chan struct{}{}
 	e.commits.init(e)

@@ -57,6 +57,7 @@ type instance struct {
 	// What follows belongs to the committer.
 
 	known          bool   // the row is in the store
+	since          uint64 // batches committed when it came into memory
 	purged         uint64 // batch that purged what had the id before
 	first, lastRow int64
 
@@ -75,9 +76,12 @@ type table struct {
 	m   map[string]*instance
 	lru *list.List
 	max int
+	now func() uint64 // batches committed
 }
 
-func (t *table) init(max int) { t.m, t.lru, t.max = map[string]*instance{}, list.New(), max }
+func (t *table) init(max int, now func() uint64) {
+	t.m, t.lru, t.max, t.now = map[string]*instance{}, list.New(), max, now
+}
 
 // get gives the instance with this id, made anew if it is not in memory. Its row
 // and history are read later, by its first owner.
@@ -86,7 +90,7 @@ func (t *table) get(id string) *instance {
 	defer t.mu.Unlock()
 	in := t.m[id]
 	if in == nil {
-		in = &instance{id: id}
+		in = &instance{id: id, since: t.now()}
 		t.m[id] = in
 	}
 	return in

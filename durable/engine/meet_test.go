@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/store"
 	"github.com/agentrun-dev/agentrun/durable/store/memory"
 )
 
@@ -352,6 +353,94 @@ func TestReplacedAsItReplaces(t *testing.T) {
 			if err != nil || len(old) > 0 {
 				t.Errorf("ended executions of number %d: %+v, %v", n, old, err)
 			}
+		}
+		end(t, e)
+	})
+}
+
+// A call that must answer, and is given up while it waits for a place, does not
+// wait for that to say that it never started; nor after a restart.
+func TestCanceledWithoutPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := func(seen []*history.Event) []*history.Event {
+			all := []*history.Event{schedule("pay", "")}
+			for _, ev := range seen {
+				switch ev.Kind {
+				case history.EventRaised:
+					all = append(all, history.NewTaskCanceled(0))
+				case history.TaskFailed:
+					all = append(all, complete(ev.Failure.Type))
+				case history.TaskCompleted:
+					all = append(all, complete("paid"))
+				}
+			}
+			return all
+		}
+		runs := 0
+		d := Definitions{Orchestrations: []Orchestration{orchestration("o", b)}, Activities: []Activity{{
+			Name: "pay", Effect: AtMostOnce, MaxConcurrent: 1, Run: func(ctx context.Context, _ *Call) Outcome {
+				runs++
+				time.Sleep(time.Hour)
+				return Outcome{}
+			}, Reconcile: func(context.Context, *Call) (Outcome, Finding) {
+				time.Sleep(time.Hour)
+				return Outcome{}, CannotTell
+			}}}}
+		s := memory.New()
+		var images []*memory.Store
+		e := start(t, &spy{Store: s, commit: func(*store.Batch) { images = append(images, s.Clone()) }}, d, Options{})
+		begin(t, e, "first", "o", "")
+		begin(t, e, "second", "o", "")
+		synctest.Wait()
+		begun := time.Now()
+		if err := e.Raise(t.Context(), "second", "cancel", nil); err != nil {
+			t.Error(err)
+		}
+		equal(t, "output", finish(t, e, "second"), Canceled)
+		equal(t, "after", time.Since(begun), 0)
+		equal(t, "output", finish(t, e, "first"), "paid")
+		end(t, e)
+		crashed := 0
+		for _, image := range images {
+			row, err := image.Instance(t.Context(), "second")
+			if err != nil || row.Events != 6 { // it was cancelled, and has no answer
+				continue
+			}
+			crashed++
+			e := start(t, image, d, Options{})
+			begun := time.Now()
+			equal(t, "output after a crash", finish(t, e, "second"), Canceled)
+			equal(t, "after", time.Since(begun), 0)
+			finish(t, e, "first")
+			end(t, e)
+		}
+		equal(t, "runs", runs, 1)
+		equal(t, "crashes", crashed, 1)
+	})
+}
+
+// A message that is on disk and whose sender comes to deliver it only after its
+// receiver was purged and forgotten.
+func TestMessageOvertakenByPurge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := start(t, memory.New(), Definitions{Orchestrations: []Orchestration{orchestration("o", waiting)}}, Options{Cached: -1})
+		begin(t, e, "x", "o", "")
+		m := &message{key: e.key.Add(1), to: "x", ev: &history.Event{Kind: history.EventRaised, ID: history.FromOutside, Time: e.now()}}
+		if err := e.commits.write(&changeSet{out: []*message{m}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Terminate(t.Context(), "x", nil, false); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := e.Purge(t.Context(), []string{"x"}, false); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		begin(t, e, "y", "o", "")
+		synctest.Wait()
+		e.deliver("x", m)
+		synctest.Wait()
+		if err := e.Health(); err != nil {
+			t.Error(err)
 		}
 		end(t, e)
 	})

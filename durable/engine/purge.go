@@ -151,6 +151,17 @@ func (in *instance) purgedSince(m *message, batch uint64) bool {
 	return in != nil && m.batch < in.purged && in.purged < batch
 }
 
+// overtaken finds the same for an instance that came into memory after the message
+// was written. That is so where its sender got to deliver it only after that, and the
+// id may have been purged and forgotten in between: only the store knows.
+func (l *commitLog) overtaken(in *instance, m *message) bool {
+	if in == nil || m.batch == 0 || m.batch > in.since {
+		return false
+	}
+	waiting, err := l.e.store.Inbox(context.Background(), in.id)
+	return err == nil && !slices.ContainsFunc(waiting, func(s store.Message) bool { return s.Key == m.key })
+}
+
 // sweeper is the committer's other work: to delete what purged instances have
 // left, a piece after each commit, and one after the other when there is nothing
 // to commit. It is guarded by commitLog.mu.

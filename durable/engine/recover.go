@@ -186,6 +186,7 @@ func (e *Engine) restart(in *instance) error {
 			e.watch(c)
 		}
 		if c.act != nil {
+			e.excuse(c)
 			e.calls.put(false, c)
 		}
 	}

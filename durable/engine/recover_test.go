@@ -243,7 +243,7 @@ func TestEviction(t *testing.T) {
 // take its successor with it.
 func TestRestOfDeadInstance(t *testing.T) {
 	var tab table
-	tab.init(0)
+	tab.init(0, func() uint64 { return 0 })
 	old := tab.get("a")
 	tab.rest(old)
 	tab.trim(0)
