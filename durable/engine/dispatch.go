@@ -268,10 +268,15 @@ func (d *dispatcher) next() *call {
 		if c == nil {
 			break
 		}
-		if c.terms == nil || c.terms.limiter == nil || c.terms.limiter.start(c) {
+		if c.terms == nil || c.terms.limiter == nil {
 			return c
 		}
+		starts := c.terms.limiter.start(c)
 		d.pass(c.terms.limiter)
+		if starts {
+			d.spawn(d.ready.n)
+			return c
+		}
 	}
 	d.running--
 	if d.stopped && d.running == 0 {

@@ -445,3 +445,17 @@ func TestMessageOvertakenByPurge(t *testing.T) {
 		end(t, e)
 	})
 }
+
+// A token that comes back in the very moment in which one is taken is not
+// overlooked: whoever waits for it does not wait for the end of another call.
+func TestTokenComesBackAtOnce(t *testing.T) {
+	d, x, e := limited(t, 0, &Rate{N: 1, Per: time.Microsecond})
+	clock := time.Now()
+	e.cuts.now = func() time.Time { // each look at it takes longer than a token
+		clock = clock.Add(time.Millisecond)
+		return clock
+	}
+	a := &instance{id: "a"}
+	d.put(false, named(a, "a0", 0, x), named(a, "a1", 0, x), named(a, "a2", 0, x))
+	equal(t, "started", taken(d, 4), "a0 a1 a2 -")
+}
