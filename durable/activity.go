@@ -190,6 +190,9 @@ type attempts struct {
 func (a *attempts) try() {
 	a.n++
 	a.last = a.start(a.n, a.last)
+	if a.policy == nil {
+		a.start = nil // it is not needed again, and holds the input
+	}
 	a.c.source, a.c.action, a.c.target, a.c.call = a.from, a.last.ID, a.last.Target, a.last.Call
 	a.c.x.expect(a.last.ID, a.answered)
 }

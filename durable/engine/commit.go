@@ -109,15 +109,13 @@ type commitLog struct {
 
 // spareBuffers are buffers of committed events, for turns to come.
 type spareBuffers struct {
-	mu   sync.Mutex
-	free [][]byte
+	mu    sync.Mutex
+	free  [][]byte
+	bytes int // of free
 }
 
-// Bounds of what is kept: buffers, and bytes of each.
-const (
-	maxSpares = 256
-	maxSpare  = 16 << 10
-)
+// maxSpares bounds the bytes of the buffers that are kept.
+const maxSpares = 4 << 20
 
 // get gives an empty buffer.
 func (s *spareBuffers) get() []byte {
@@ -129,18 +127,19 @@ func (s *spareBuffers) get() []byte {
 	}
 	b := s.free[n-1]
 	s.free = s.free[:n-1]
+	s.bytes -= cap(b)
 	return b
 }
 
 // put takes a buffer that nobody reads any more.
 func (s *spareBuffers) put(b []byte) {
-	if cap(b) == 0 || cap(b) > maxSpare {
+	if cap(b) == 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.free) < maxSpares {
-		s.free = append(s.free, b[:0])
+	if s.bytes+cap(b) <= maxSpares {
+		s.free, s.bytes = append(s.free, b[:0]), s.bytes+cap(b)
 	}
 }
 
@@ -158,8 +157,12 @@ func (l *commitLog) submit(cs *changeSet) {
 	for i := range cs.progress {
 		cs.size += len(cs.progress[i].Data) + 64
 	}
+	most := maxAhead
+	if cs.row == nil && len(cs.events) > 0 {
+		most = maxTurn // written ahead: whatever comes behind it in the log waits for it
+	}
 	l.mu.Lock()
-	for l.bytes > maxAhead && !l.stopped {
+	for l.bytes > most && !l.stopped {
 		if l.committing {
 			l.changed.Wait()
 			continue

@@ -431,15 +431,17 @@ func (t *turn) record(evs ...*history.Event) {
 	for _, ev := range evs {
 		t.in.row.Events++
 		t.e.encode(t.cs, ev)
-	}
-	// Not before what ends, in this turn, the history that a row would be tied to.
-	if len(t.cs.events) > maxTurn && t.cs.replaced == nil && t.cs.purged == 0 {
-		t.writeAhead()
+		// Not before what ends, in this turn, the history that a row would be tied to.
+		if len(t.cs.events) > maxTurn && t.cs.replaced == nil && t.cs.purged == 0 {
+			t.writeAhead()
+		}
 	}
 }
 
-// maxTurn bounds the bytes of events that one change set holds.
-const maxTurn = 1 << 20
+// maxTurn is how many bytes of events a change set may have: beyond, they are
+// written ahead. A piece makes one history row, and its commit lasts about as long
+// as others can wait for it.
+const maxTurn = maxRow * 3 / 4
 
 // writeAhead lets the events so far go before the rest of the turn, as history
 // rows that nothing points to until the turn's own change set writes the
