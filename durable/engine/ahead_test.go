@@ -139,13 +139,18 @@ func TestFullMailbox(t *testing.T) {
 			ran.Add(1)
 			return strings.Repeat("x", size)
 		})
-		e := start(t, memory.New(), Definitions{Orchestrations: []Orchestration{orchestration("fan", fan)}, Activities: []Activity{large}},
-			Options{Activities: atOnce})
+		e := start(t, memory.New(), Definitions{
+			Orchestrations: []Orchestration{orchestration("fan", fan), orchestration("single", sequence(schedule("small", "")))},
+			Activities:     []Activity{large, activity("small", AtLeastOnce, func(*Call) string { return "small" })},
+		}, Options{Activities: atOnce})
 		begin(t, e, "f", "fan", "")
 		synctest.Wait()
-		if n := ran.Load(); n < maxBox/size || n > maxBox/size+3*atOnce {
-			t.Errorf("%d results were made for an instance that takes none, want about %d", n, maxBox/size)
+		if n := ran.Load(); n < crowdedBox/size || n > crowdedBox/size+3*atOnce {
+			t.Errorf("%d results were made for an instance that takes none, want about %d", n, crowdedBox/size)
 		}
+		// Nor do they keep others waiting.
+		begin(t, e, "s", "single", "")
+		equal(t, "output of another one", finish(t, e, "s"), "small")
 		close(gate)
 		equal(t, "output", finish(t, e, "f"), "done")
 		end(t, e)

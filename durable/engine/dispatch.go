@@ -162,6 +162,7 @@ type dispatcher struct {
 
 func (d *dispatcher) init(max int, work func(*call)) {
 	d.max, d.work, d.idle = max, work, make(chan struct{})
+	d.ready.holds = (*instance).crowded
 }
 
 // put queues calls. own says that the caller is one of the dispatcher's own
@@ -175,6 +176,7 @@ func (d *dispatcher) put(own bool, calls ...*call) {
 	if d.stopped {
 		return
 	}
+	before := d.ready.n
 	for _, c := range calls {
 		if c.terms != nil && c.terms.limiter != nil {
 			c.terms.limiter.arrive(c)
@@ -183,11 +185,20 @@ func (d *dispatcher) put(own bool, calls ...*call) {
 		}
 		d.ready.push(c)
 	}
-	n := d.ready.n
+	n := d.ready.n - before
 	if own {
 		n--
 	}
 	d.spawn(n)
+}
+
+// resume starts calls again that an instance held back.
+func (d *dispatcher) resume() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.stopped {
+		d.spawn(d.ready.n)
+	}
 }
 
 // spawn sees to it that n calls more are taken, as far as there is room.

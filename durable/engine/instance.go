@@ -22,8 +22,9 @@ type instance struct {
 	// once, by the owner.
 	aside error
 
-	boxed int           // bytes in box
-	room  chan struct{} // closed when less than maxBox is in it; nil if nobody waits for that
+	boxed  int           // bytes in box
+	room   chan struct{} // closed when less than maxBox is in it; nil if nobody waits for that
+	paused bool          // an activity of it was not started, see crowded
 
 	// What follows belongs to the owner.
 
@@ -241,11 +242,26 @@ func (e *Engine) post(id string, msgs []*message) *instance {
 func (e *Engine) wakeUp(id string) { e.deliver(id) }
 
 // maxDrain bounds the bytes of messages that one turn takes.
-const maxDrain = 1 << 20
+const maxDrain = 256 << 10
 
-// maxBox is the size of a mailbox from which on results of activities wait to be
-// put into it.
-const maxBox = 2 * maxDrain
+// Sizes of a mailbox in bytes: from crowdedBox on no more activities of the instance
+// are started, and from maxBox on results of those that were wait to be put into it.
+const (
+	crowdedBox = 2 * maxDrain
+	maxBox     = 4 * crowdedBox
+)
+
+// crowded reports whether so much waits for the instance that its activities must
+// not start. When it no longer is, take says so.
+func (in *instance) crowded() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.boxed < crowdedBox || !in.busy {
+		return false
+	}
+	in.paused = true
+	return true
+}
 
 // full gives, while the mailbox is too large and somebody is about to empty it, a
 // channel that is closed when it no longer is; else nil.
@@ -265,12 +281,14 @@ func (in *instance) full() <-chan struct{} {
 //
 // woken says that it is due for another reason, perhaps a timer, whether or not
 // there are messages.
-func (in *instance) take() (msgs []*message, woken, more bool) {
+//
+// room says that its activities may start again.
+func (in *instance) take() (msgs []*message, woken, room, more bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if len(in.box) == 0 && !in.wake {
 		in.busy = false
-		return nil, false, false
+		return nil, false, false, false
 	}
 	woken, in.wake = in.wake, false
 	most := len(in.box)
@@ -290,7 +308,10 @@ func (in *instance) take() (msgs []*message, woken, more bool) {
 		close(in.room)
 		in.room = nil
 	}
-	return msgs, woken, true
+	if in.boxed < crowdedBox {
+		room, in.paused = in.paused, false
+	}
+	return msgs, woken, room, true
 }
 
 // pushFront puts messages before all others.

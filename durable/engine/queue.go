@@ -34,6 +34,8 @@ type queue struct {
 	filled uint8 // bit p is set while levels[p] has calls
 	passed [priorities]uint8
 	n      int
+
+	holds func(*instance) bool // unless it is nil: the instance's calls must not start now
 }
 
 // level is the calls of one priority.
@@ -88,7 +90,7 @@ func (q *queue) add(p int, l *lane, c *call) {
 	q.n++
 }
 
-// pop takes the next call; nil if there is none.
+// pop takes the next call; nil if there is none that may start.
 func (q *queue) pop() *call {
 	if q.filled == 0 {
 		return nil
@@ -97,6 +99,31 @@ func (q *queue) pop() *call {
 	if q.filled&(q.filled-1) != 0 { // several priorities
 		p = q.choose(p)
 	}
+	if q.skip(p) {
+		return q.take(p)
+	}
+	for p := range priorities { // all of that one are held back
+		if q.filled&(1<<p) != 0 && q.skip(p) {
+			return q.take(p)
+		}
+	}
+	return nil
+}
+
+// skip lets the lanes of instances that hold their calls go behind the others, until
+// one is in front that may go; false if there is none.
+func (q *queue) skip(p int) bool {
+	v := q.levels[p]
+	for n := len(v.ring) - v.head; n > 0; n-- {
+		if l := v.ring[v.head]; q.holds == nil || l.in == nil || !q.holds(l.in) {
+			return true
+		}
+		v.ring = append(v.ring, v.shift())
+	}
+	return false
+}
+
+func (q *queue) take(p int) *call {
 	v := q.levels[p]
 	c := v.pop()
 	q.n--
@@ -126,7 +153,8 @@ func (q *queue) choose(highest int) int {
 	return p
 }
 
-func (v *level) pop() *call {
+// shift takes the lane in front out of the ring.
+func (v *level) shift() *lane {
 	l := v.ring[v.head]
 	v.ring[v.head] = nil
 	v.head++
@@ -135,6 +163,11 @@ func (v *level) pop() *call {
 		clear(v.ring[n:])
 		v.ring, v.head = v.ring[:n], 0
 	}
+	return l
+}
+
+func (v *level) pop() *call {
+	l := v.shift()
 	c := l.calls[l.head]
 	l.calls[l.head] = nil
 	l.head++

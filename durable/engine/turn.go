@@ -30,9 +30,12 @@ func (e *Engine) runTurns(in *instance) {
 func (e *Engine) own(in *instance) {
 	exists := false
 	for {
-		msgs, woken, ok := in.take()
+		msgs, woken, room, ok := in.take()
 		if !ok {
 			break
+		}
+		if room {
+			e.calls.resume()
 		}
 		if in.aside != nil {
 			e.refuse(in, msgs)
