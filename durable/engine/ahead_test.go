@@ -109,16 +109,23 @@ func TestLargeTurn(t *testing.T) {
 }
 
 // TestFullMailbox shows that results wait outside of a mailbox that its instance
-// does not get round to empty, so that they do not fill the memory.
+// does not get round to empty, so that they do not fill the memory: neither with a turn on
+// one of the activities' goroutines, nor with one on another.
 func TestFullMailbox(t *testing.T) {
+	for _, byClient := range []bool{false, true} {
+		t.Run("byClient="+strconv.FormatBool(byClient), func(t *testing.T) { fullMailbox(t, byClient) })
+	}
+}
+
+func fullMailbox(t *testing.T, byClient bool) {
 	synctest.Test(t, func(t *testing.T) {
 		const calls, atOnce, size = 2_000, 16, 12_000
-		gate := make(chan struct{})
+		gate, ready := make(chan struct{}), make(chan struct{})
 		fan := func(seen []*history.Event) (all []*history.Event) {
 			for range calls {
 				all = append(all, schedule("large", ""))
 			}
-			if len(seen) > 2 { // an answer came
+			if len(seen) > 2 { // an answer came, or the client's event
 				<-gate
 			}
 			if len(seen) > calls { // with OrchestratorStarted in each turn
@@ -136,6 +143,7 @@ func TestFullMailbox(t *testing.T) {
 		}
 		var ran atomic.Int64
 		large := activity("large", AtLeastOnce, func(*Call) string {
+			<-ready
 			ran.Add(1)
 			return strings.Repeat("x", size)
 		})
@@ -144,6 +152,11 @@ func TestFullMailbox(t *testing.T) {
 			Activities:     []Activity{large, activity("small", AtLeastOnce, func(*Call) string { return "small" })},
 		}, Options{Activities: atOnce})
 		begin(t, e, "f", "fan", "")
+		if byClient {
+			go func() { _ = e.Raise(t.Context(), "f", "go", nil) }()
+			synctest.Wait()
+		}
+		close(ready)
 		synctest.Wait()
 		if n := ran.Load(); n < crowdedBox/size || n > crowdedBox/size+3*atOnce {
 			t.Errorf("%d results were made for an instance that takes none, want about %d", n, crowdedBox/size)
