@@ -67,6 +67,8 @@ type checker struct {
 	effects string        // the directory of the world's effects
 	asked   map[call]bool // calls that histories have
 	intents map[call]store.Effect
+	// attempts has the last attempt of each call, which may have other numbers.
+	attempts map[call]call
 }
 
 // check looks at the image in dir. final says that everything has ended.
@@ -88,7 +90,7 @@ func (a *account) check(ctx context.Context, r *round, dir string, final bool) (
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	c := &checker{account: a, ctx: ctx, round: r, s: s, defs: define(nil, ""), effects: filepath.Join(r.dir, "effects"),
-		asked: map[call]bool{}, intents: map[call]store.Effect{}}
+		asked: map[call]bool{}, intents: map[call]store.Effect{}, attempts: map[call]call{}}
 	rows, err := c.query(store.Query{})
 	if err != nil {
 		return err
@@ -215,7 +217,13 @@ func (c *checker) shape(in *store.Instance, execution string, events []*history.
 		case history.TaskScheduled:
 			scheduled[ev.ID] = true
 			open++
-			c.asked[call{in.ID, execution, ev.ID}] = false
+			this.task = ev.ID
+			c.asked[this] = false
+			logical := this
+			if ev.Call != 0 {
+				logical.task = ev.Call
+			}
+			c.attempts[logical] = this
 		case history.TaskCompleted, history.TaskFailed:
 			c.must(scheduled[ev.Answers], "%s", at(i, "it answers %d, which is not open", ev.Answers))
 			delete(scheduled, ev.Answers)
@@ -288,12 +296,9 @@ func (c *checker) answer(this call, ev *history.Event) {
 	if atMostOnce(r.what) {
 		e, ok := c.intents[this]
 		if c.must(ok, "%s %s has an answer and no intent", r.what, this) {
-			if unknown { // which is what an intent without a receipt says
-				c.must(e.Receipt.IsZero(), "%s %s has a receipt though its outcome is unknown", r.what, this)
-			} else {
-				c.must(!e.Receipt.IsZero(), "%s %s has an answer and no receipt", r.what, this)
-				c.must(e.Failed == (ev.Kind == history.TaskFailed), "the receipt of %s %s says failed: %v", r.what, this, e.Failed)
-			}
+			c.must(unknown || !e.Receipt.IsZero(), "%s %s has an answer and no receipt", r.what, this)
+			c.must(!unknown || e.Receipt.IsZero(), "the outcome of %s %s is unknown, and it has a receipt", r.what, this)
+			c.must(unknown || e.Failed == (ev.Kind == history.TaskFailed), "the receipt of %s %s says failed: %v", r.what, this, e.Failed)
 		}
 		if r.what != "once" && ev.Kind == history.TaskCompleted {
 			_, err := os.Stat(filepath.Join(c.effects, e.IdempotencyKey))

@@ -63,7 +63,7 @@ func (c *checker) progress(rows []*store.Instance) error {
 		if err != nil {
 			return err
 		}
-		this := call{ids[p.Num], p.Execution, p.Call}
+		this := c.attempts[call{ids[p.Num], p.Execution, p.Call}]
 		v, err := strconv.Atoi(string(p.Data))
 		r := c.calls[this]
 		if !c.must(err == nil && r != nil && v <= r.told, "%s has come to %q, as the store says, and nobody said so", this, p.Data) {
