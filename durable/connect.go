@@ -35,7 +35,7 @@ type Connection struct {
 // opened here, with defs, and let go by Close; then instances whose definitions
 // are missing keep what is sent to them for the program that runs them.
 func Connect(ctx context.Context, url string, o Options, defs ...Definition) (*Connection, error) {
-	o.OnHeld = nil
+	o.OnHeld, o.partial = nil, true
 	patience := time.Now().Add(connectPatience)
 	for {
 		rt, err := OpenWith(ctx, url, o, defs...)

@@ -36,6 +36,7 @@
 //
 // An instance whose definition the program lacks waits, without failing, for a
 // program that has it. So does a call of an activity, and an operation of an entity.
+// The log has a warning for each name; [ReplayOpen] lists such instances.
 //
 // # Orchestrations
 //

@@ -49,6 +49,8 @@ type Options struct {
 	// it is on disk, in the order of the commits: never twice, and nothing of what
 	// a replay does. It must return quickly.
 	OnTurn func(Recorded)
+
+	partial bool // definitions are missing on purpose
 }
 
 // Recorded is consecutive events of one execution's history, now on disk.
@@ -139,7 +141,7 @@ func OpenStore(ctx context.Context, s store.Store, o Options, defs ...Definition
 		return nil, errors.Join(err, plain.Close())
 	}
 	e, err := engine.Open(ctx, s, r.defs, engine.Options{
-		Hub: o.Hub, Activities: o.Activities, Cached: o.Cached, Versions: o.Versions, Logger: o.Logger, Now: o.Now, OnCommit: o.OnCommit, OnTurn: o.OnTurn,
+		Hub: o.Hub, Activities: o.Activities, Cached: o.Cached, Versions: o.Versions, Logger: o.Logger, Now: o.Now, OnCommit: o.OnCommit, OnTurn: o.OnTurn, Partial: o.partial,
 	})
 	if err != nil {
 		return nil, err

@@ -196,7 +196,9 @@ func TestVersionOfChildChanges(t *testing.T) {
 		start(t, rt, old, "b")
 		raise(t, rt, "a") // a second turn
 		d.until(t, rt, func() bool {
-			return len(record(t, rt.Client(), "a-child")) > 0 && len(record(t, rt.Client(), "b-child")) > 0
+			_, a := rt.Client().Get(t.Context(), "a-child")
+			_, b := rt.Client().Get(t.Context(), "b-child")
+			return a == nil && b == nil
 		})
 		closeRuntime(t, rt)
 

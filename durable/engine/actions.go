@@ -38,7 +38,8 @@ func (t *turn) act(a *history.Event, req *Turn) {
 			t.cs.timed = append(t.cs.timed, c)
 		}
 		switch {
-		case c.act == nil: // waits for a program that has it
+		case c.act == nil:
+			t.e.misses("activity", a.Name, "", in)
 		case c.act.Effect == Pure && t.mayRunAhead(c.act):
 			t.inline = append(t.inline, c)
 		default:

@@ -83,6 +83,9 @@ type Options struct {
 	// after its commit and in the order of the log, on the goroutine that
 	// committed. It must return quickly and must not change what it is given.
 	OnTurn func(Recorded)
+	// Partial says that definitions are missing on purpose: nothing is logged about
+	// what waits for them.
+	Partial bool
 	// OnIntent is called after an intent is on disk and before its activity starts.
 	OnIntent func(*Call)
 }
@@ -121,6 +124,7 @@ type Engine struct {
 	payloads  payloadCache
 	waiters   waiters
 	commits   commitLog
+	missing   missing
 	expired   reaper
 
 	num, key  atomic.Int64 // last instance number and message key given out

@@ -78,6 +78,7 @@ func (e *Engine) entityTurn(in *instance, msgs []*message, woken bool) {
 
 // leave keeps messages for a program that has the entity's definition.
 func (v *visit) leave(msgs []*message) {
+	v.e.misses("entity", EntityName(v.in.id), "", v.in)
 	for _, m := range msgs {
 		v.consume(m)
 		switch m.ev.Kind {

@@ -174,6 +174,9 @@ func (e *Engine) follow(in *instance, ev *history.Event) {
 // restart gives the activities that were under way when the last engine ended to
 // the dispatcher, each with what is known of its effect.
 func (e *Engine) restart(in *instance) error {
+	if e.lacks(in) {
+		e.misses("orchestration", in.row.Name, in.row.Version, in)
+	}
 	if len(in.tasks) == 0 || e.definition(in) == nil {
 		return nil // an answer could not be taken here: the program that can starts them
 	}
@@ -188,6 +191,8 @@ func (e *Engine) restart(in *instance) error {
 		if c.act != nil {
 			e.excuse(c)
 			e.calls.put(false, c)
+		} else {
+			e.misses("activity", c.ev.Name, "", in)
 		}
 	}
 	return nil

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"slices"
 	"time"
@@ -202,6 +200,7 @@ func (t *turn) receive(m *message) {
 		t.release()
 	}
 	if t.e.lacks(in) && ev.Kind != history.ExecutionTerminated {
+		t.e.misses("orchestration", in.row.Name, in.row.Version, in)
 		t.holdBack(m)
 		return
 	}
@@ -271,98 +270,6 @@ func (t *turn) holdBack(m *message) {
 		return
 	}
 	t.cs.used = t.cs.used[:len(t.cs.used)-1] // it was put there by receive, as the last one
-}
-
-// start begins an execution, or refuses.
-func (t *turn) start(m *message) {
-	in, ev := t.in, m.ev
-	if in.exists && slices.Contains(m.reuse, in.row.Status) {
-		t.giveWay()
-	}
-	switch {
-	case in.exists && in.waits() && m.held:
-		t.wait(m)
-		return
-	case in.exists && ev.Instance.Execution != "" && ev.Instance.Execution == in.row.Execution:
-		// The row is made already: by continue-as-new, or when the start had to wait.
-		if in.row.Events > 0 || in.row.Status.Ended() || t.terminated != nil {
-			return // terminated before it could begin
-		}
-		if t.e.lacks(in) {
-			t.holdBack(m)
-			return
-		}
-	case in.exists && (ev.Parent == nil || !in.row.Status.Ended()):
-		t.refuse(m, "is running already")
-		return
-	case in.exists && in.row.Name != ev.Name:
-		t.refuse(m, "is one of orchestration "+in.row.Name)
-		return
-	case in.exists: // a finished child is replaced: retries reuse its id
-		t.cs.replaced = t.archive()
-		t.begin(m)
-		in.row.Generation++
-	default:
-		in.row = store.Instance{Num: t.e.num.Add(1), ID: in.id, Name: ev.Name, Tags: ev.Tags, Created: t.now}
-		if ev.Parent != nil {
-			in.row.Parent = ev.Parent.ID
-		}
-		in.exists = true
-		t.begin(m)
-		in.row.Origin = in.row.Execution
-	}
-	t.cs.answer(m, nil)
-	t.changed = true
-	if ev.FireAt.After(t.now) && !m.held {
-		in.row.Status, in.startAt = history.Pending, ev.FireAt
-		t.wait(m)
-		return
-	}
-	if t.e.lacks(in) {
-		in.row.Status = history.Pending
-		t.holdBack(m)
-		return
-	}
-	in.row.Status = history.Running
-	t.new = append(t.new, ev)
-}
-
-// refuse answers a start whose id is taken.
-func (t *turn) refuse(m *message, why string) {
-	t.cs.answer(m, ErrExists)
-	if p := m.ev.Parent; p != nil {
-		t.reply(answer(p, t.e.key.Add(1), t.now, history.Failed, nil,
-			&history.Failure{Type: "InstanceExists", Message: "the instance with the id " + t.in.id + " " + why}))
-	}
-}
-
-// begin fills the row for an execution. What a store never changes again (the
-// name, the origin, who was the parent, when it was created) is not touched: a
-// replaced child keeps it, and its generation tells the executions apart.
-func (t *turn) begin(m *message) {
-	in, ev := t.in, m.ev
-	if ev.Instance.Execution == "" {
-		ev.Instance = history.Instance{ID: in.id, Execution: newExecution()}
-	}
-	r := &in.row
-	r.Version, r.Execution = ev.Version, ev.Instance.Execution
-	r.Completed, r.CustomStatus = time.Time{}, nil
-	r.Pending, r.Due, r.Events, r.First, r.Last = 0, time.Time{}, 0, 0, 0
-	in.parent = ev.Parent
-	in.reset()
-}
-
-// newExecution makes an execution id: 32 lower-case hex digits.
-func newExecution() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
-}
-
-// archive gives the record of the execution that ends here.
-func (t *turn) archive() *store.Execution {
-	r := &t.in.row
-	return &store.Execution{Num: r.Num, Generation: r.Generation, ID: r.Execution, Events: r.Events, Started: r.Created}
 }
 
 // run lets the body go on with the new events.
