@@ -107,42 +107,6 @@ type commitLog struct {
 	spares spareBuffers
 }
 
-// spareBuffers are buffers of committed events, for turns to come.
-type spareBuffers struct {
-	mu    sync.Mutex
-	free  [][]byte
-	bytes int // of free
-}
-
-// maxSpares bounds the bytes of the buffers that are kept.
-const maxSpares = 4 << 20
-
-// get gives an empty buffer.
-func (s *spareBuffers) get() []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := len(s.free)
-	if n == 0 {
-		return nil
-	}
-	b := s.free[n-1]
-	s.free = s.free[:n-1]
-	s.bytes -= cap(b)
-	return b
-}
-
-// put takes a buffer that nobody reads any more.
-func (s *spareBuffers) put(b []byte) {
-	if cap(b) == 0 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.bytes+cap(b) <= maxSpares {
-		s.free, s.bytes = append(s.free, b[:0]), s.bytes+cap(b)
-	}
-}
-
 func (l *commitLog) init(e *Engine) {
 	l.e, l.changed.L, l.index = e, &l.mu, map[*instance]int{}
 }

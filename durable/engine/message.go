@@ -79,7 +79,11 @@ const heldMark = "+"
 
 // encode writes what the inbox keeps.
 func (m *message) encode() []byte {
-	b := make([]byte, 0, len(m.ev.Data)+len(m.exec)+96)
+	room := 96
+	if m.ev.Kind == history.ExecutionStarted {
+		room = 384 // it has ids, of its parent too
+	}
+	b := make([]byte, 0, len(m.ev.Data)+len(m.exec)+room)
 	exec := m.exec
 	if m.held {
 		exec = heldMark + exec

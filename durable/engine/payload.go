@@ -123,6 +123,8 @@ func (p *payloadCache) Payload(ctx context.Context, h history.Hash) ([]byte, err
 func (e *Engine) encode(cs *changeSet, ev *history.Event) {
 	if cs.events == nil {
 		cs.events = e.commits.spares.get()
+	} else if len(cs.events) > largeFrom && cap(cs.events) < maxRow {
+		cs.events = e.commits.spares.enlarge(cs.events)
 	}
 	if len(ev.Data) < largeData {
 		cs.events = history.AppendRow(cs.events, ev)
