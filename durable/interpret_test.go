@@ -78,7 +78,8 @@ func (a *actor) step(ctx *durable.Context, in instruction, path string) (int, er
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		return 0, addLedger.Signal(ctx, "all", in.N+1, durable.WithDeliverAt(ctx.Now().Add(in.limit())))
+		due := ctx.Now().Add(in.limit())
+		return 0, addLater.Signal(ctx, "all", delayed{in.N + 1, due}, durable.WithDeliverAt(due))
 	case "lock":
 		return 0, transfer(ctx, in.N)
 	case "compete": // children that all want to do it at once

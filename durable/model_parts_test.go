@@ -22,6 +22,14 @@ var (
 		return n, nil
 	})
 
+	// addLater is not to be delivered before its time, in which case it adds nothing.
+	addLater = durable.Operation(ledger, "add later", func(_ *durable.EntityContext, sum *int, d delayed) (int, error) {
+		if !time.Now().Before(d.Due) {
+			*sum += d.N
+		}
+		return *sum, nil
+	})
+
 	// slow takes longer than any of its attempts is given, but for one of n%4 from
 	// 2 on; an odd n does not even listen.
 	slow = durable.NewActivity("slow", func(ctx context.Context, n int) (int, error) {
@@ -52,6 +60,12 @@ var (
 	})
 	breaks breakage
 )
+
+// delayed is what is added at a later time.
+type delayed struct {
+	N   int
+	Due time.Time
+}
 
 // breakage is which calls of fragile work.
 type breakage struct {
