@@ -135,10 +135,14 @@ func StartActivity[Out any](ctx *Context, name string, in any, opts ...CallOptio
 
 func startActivity[Out any](ctx *Context, name string, def *activity, in any, opts []CallOption) *Task[Out] {
 	label := label{kind: "activity", name: name}
-	o := optionsOf(opts)
 	c := ctx.newCompletion(label)
 	t := &Task[Out]{c, func(p history.Payload) (Out, error) { return decode[Out](p, "result of activity ", name) }}
 	if c.done {
+		return t
+	}
+	o, err := optionsOf(ofActivity, opts)
+	if err != nil {
+		c.complete(nil, fmt.Errorf("%s: %w", label, err))
 		return t
 	}
 	input, err := encode(in)

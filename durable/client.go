@@ -62,7 +62,10 @@ func (c *Client) Schedule(ctx context.Context, name string, in any, opts ...Call
 	if err != nil {
 		return "", fmt.Errorf("input of orchestration %s: %w", name, err)
 	}
-	o := optionsOf(opts)
+	o, err := optionsOf(ofStart, opts)
+	if err != nil {
+		return "", fmt.Errorf("start %s: %w", name, err)
+	}
 	trace, end := startCreateSpan(ctx, name, o.version)
 	id, err := c.hub.Start(ctx, engine.Start{ID: o.instance, Name: name, Version: o.version, Input: input, Tags: o.tags, Trace: trace, At: o.startAt, Reuse: o.reuse})
 	end(id, err)

@@ -116,13 +116,16 @@ func (ctx *Context) SendEvent(instance, name string, v any) error {
 // [DropEvents] says otherwise; answers to what this one started do not. An
 // orchestration that was asked to cancel itself is still asked to in its next
 // execution. [WithVersion] makes the next execution one of another version; without
-// it the version stays. No other option has a meaning here.
+// it the version stays. Other options mean nothing here and are an error.
 func (ctx *Context) ContinueAsNew(input any, opts ...CallOption) error {
 	p, err := encode(input)
 	if err != nil {
 		return fmt.Errorf("continue as new: %w", err)
 	}
-	o := optionsOf(opts)
+	o, err := optionsOf(ofContinue, opts)
+	if err != nil {
+		return fmt.Errorf("continue as new: %w", err)
+	}
 	return &continueAsNew{input: p, version: o.version, dropEvents: o.dropEvents}
 }
 

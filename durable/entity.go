@@ -132,7 +132,10 @@ func (o *Orchestration[In, Out]) StartFrom(ctx *EntityContext, in In, opts ...Ca
 	if err != nil {
 		return fmt.Errorf("input of orchestration %s: %w", o.def.name, err)
 	}
-	c := optionsOf(o.def.options(opts))
+	c, err := optionsOf(ofEntity, o.def.options(opts))
+	if err != nil {
+		return fmt.Errorf("start %s: %w", o.def.name, err)
+	}
 	if c.instance != "" {
 		if err := engine.CheckInstanceID(c.instance); err != nil {
 			return fmt.Errorf("start %s: %w", o.def.name, NonRetriable(err))

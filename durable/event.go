@@ -69,14 +69,13 @@ func (q *eventQueue) leave(c *completion) {
 	q.waiting = slices.DeleteFunc(q.waiting, func(w *completion) bool { return w == c })
 }
 
-// forget drops the taken events at the front of the arrivals, so that they do
-// not grow with what is done.
+// forget drops the taken events from the arrivals when they are the most of them,
+// so that these do not grow with what is done.
 func (x *executor) forget() {
-	n := 0
-	for n < len(x.arrivals) && x.arrivals[n].taken {
-		n++
+	if x.taken++; 2*x.taken > len(x.arrivals) {
+		x.arrivals = slices.DeleteFunc(x.arrivals, func(q *queued) bool { return q.taken })
+		x.taken = 0
 	}
-	x.arrivals = x.arrivals[n:]
 }
 
 // WaitForEvent gives a task that completes with the next external event of that

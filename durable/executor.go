@@ -47,6 +47,7 @@ type executor struct {
 	section     *criticalSection               // the lock that it has or waits for
 	events      map[string]*eventQueue         // likewise
 	arrivals    []*queued                      // external events that nobody took, oldest first
+	taken       int                            // how many of these were taken since
 	suspended   bool
 	held        []*history.Event
 	cancelEvent *history.Event // the one that cancelled the orchestration

@@ -1,6 +1,8 @@
 package durable
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -23,20 +25,49 @@ type callOptions struct {
 	dropEvents bool
 }
 
-func optionsOf(opts []CallOption) callOptions {
+// use is where options are given.
+type use string
+
+const (
+	ofActivity use = "the call of an activity"
+	ofChild    use = "the call of an orchestration by another"
+	ofStart    use = "the start of an instance by a client"
+	ofEntity   use = "the start of an instance by an entity"
+	ofContinue use = "ContinueAsNew"
+)
+
+// optionsOf gives what options come to, or ErrInvalid for one that means nothing
+// where it is given: who gave it thinks that it does.
+func optionsOf(u use, opts []CallOption) (callOptions, error) {
 	if len(opts) == 0 {
-		return callOptions{} // most calls have none, and pay nothing for them
+		return callOptions{}, nil // most calls have none, and pay nothing for them
 	}
 	o := new(callOptions)
 	for _, f := range opts {
 		f(o)
 	}
-	return *o
+	for _, x := range []struct {
+		name  string
+		given bool
+		fits  []use
+	}{
+		{"WithRetry", o.retry != nil, []use{ofActivity, ofChild}},
+		{"WithInstanceID", o.instance != "", []use{ofChild, ofStart, ofEntity}},
+		{"WithTags", o.tags != nil, []use{ofActivity, ofChild, ofStart, ofEntity}},
+		{"WithStartAt", !o.startAt.IsZero(), []use{ofStart}},
+		{"WithReuse", len(o.reuse) > 0, []use{ofStart}},
+		{"a timeout or WithPriority", o.terms != nil, []use{ofActivity}},
+		{"DropEvents", o.dropEvents, []use{ofContinue}},
+	} {
+		if x.given && !slices.Contains(x.fits, u) {
+			return callOptions{}, NonRetriable(fmt.Errorf("%w: %s means nothing for %s", ErrInvalid, x.name, u))
+		}
+	}
+	return *o, nil
 }
 
 // WithRetry tries a failed call again, by durable timers between the attempts. It is
-// for calls from an orchestration: a client that starts an instance does not try
-// again, whatever the policy.
+// for calls from an orchestration.
 func WithRetry(p RetryPolicy) CallOption { return func(o *callOptions) { o.retry = &p } }
 
 // WithInstanceID gives an orchestration that is started the id of its instance,

@@ -77,20 +77,20 @@ func CallOrchestration[Out any](ctx *Context, name string, in any, opts ...CallO
 // StartOrchestration starts an orchestration by its name.
 func StartOrchestration[Out any](ctx *Context, name string, in any, opts ...CallOption) *Task[Out] {
 	label := label{kind: "orchestration", name: name}
-	o := optionsOf(opts)
 	x := ctx.x
 	c := ctx.newCompletion(label)
 	t := &Task[Out]{c, func(p history.Payload) (Out, error) { return decode[Out](p, "result of orchestration ", name) }}
 	if c.done {
 		return t
 	}
+	o, err := optionsOf(ofChild, opts)
+	if err != nil {
+		c.complete(nil, fmt.Errorf("%s: %w", label, err))
+		return t
+	}
 	input, err := encode(in)
 	if err != nil {
 		c.complete(nil, fmt.Errorf("input of %s: %w", label, err))
-		return t
-	}
-	if !o.startAt.IsZero() || len(o.reuse) > 0 {
-		c.complete(nil, fmt.Errorf("%w: %s: WithStartAt and WithReuse are for clients; before a child sleep, or purge with an activity", ErrInvalid, label))
 		return t
 	}
 	id, tags := o.instance, x.rt.outgoing(ctx, name, true, inherit(x.begun.tags, o.tags))
@@ -163,7 +163,7 @@ func (s *State) Err() error {
 	case history.Failed:
 		f := s.Failure
 		if f == nil {
-			f = &history.Failure{Message: "no details were recorded"}
+			f = &history.Failure{Message: "read it with its data for the reason"}
 		}
 		return s.errors.failed("orchestration "+s.Name, f)
 	case history.Canceled:

@@ -161,5 +161,5 @@ func (x *executor) diverge(was, did *history.Event, number int) {
 	}
 	x.replay.diverged = d
 	x.fault = &history.Failure{Type: NonDeterminism, NonRetriable: true, Message: fmt.Sprint(d.Error(),
-		"; the code must take the same steps as before: finish running instances with the old code, or start new ones")}
+		"; the code must take the same steps as before: put the old code back and rewind the instance, or start a new one")}
 }
