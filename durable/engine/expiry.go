@@ -20,11 +20,12 @@ type expiries struct {
 	wg      sync.WaitGroup
 }
 
-// expiry is one entry, owned by whoever waits for it.
+// expiry is one entry of a heap, owned by whoever waits for it.
 type expiry struct {
 	at   time.Time
-	pos  int // in the heap, from 1; 0: it is not there
-	fire func()
+	pos  int    // in the heap, from 1; 0: it is not there
+	fire func() // in expiries: what is called
+	id   string // in timers: the instance that is woken
 }
 
 // set makes x due at a time, in place of an earlier one.

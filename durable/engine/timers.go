@@ -25,8 +25,8 @@ type timers struct {
 	e *Engine
 
 	mu      sync.Mutex
-	heap    dueHeap
-	index   map[string]*dueEntry
+	heap    expiryHeap
+	index   map[string]*expiry
 	clock   *time.Timer
 	horizon store.Due // last one read from the store
 	rest    bool      // the store has timers beyond the horizon
@@ -35,13 +35,7 @@ type timers struct {
 	wg      sync.WaitGroup
 }
 
-type dueEntry struct {
-	at  time.Time
-	id  string
-	pos int
-}
-
-func (t *timers) init(e *Engine) { t.e, t.index = e, map[string]*dueEntry{} }
+func (t *timers) init(e *Engine) { t.e, t.index = e, map[string]*expiry{} }
 
 // set tells when an instance's earliest timer is due; zero for none.
 func (t *timers) set(id string, at time.Time) {
@@ -54,16 +48,16 @@ func (t *timers) set(id string, at time.Time) {
 	switch {
 	case at.IsZero():
 		if x != nil {
-			heap.Remove(&t.heap, x.pos)
+			heap.Remove(&t.heap, x.pos-1)
 			delete(t.index, id)
 		}
 	case x == nil:
-		x = &dueEntry{at: at, id: id}
+		x = &expiry{at: at, id: id}
 		t.index[id] = x
 		heap.Push(&t.heap, x)
 	default:
 		x.at = at
-		heap.Fix(&t.heap, x.pos)
+		heap.Fix(&t.heap, x.pos-1)
 	}
 	t.arm()
 }
@@ -107,7 +101,7 @@ func (t *timers) fire() {
 	now := t.e.now()
 	var ids []string
 	for len(t.heap) > 0 && !t.heap[0].at.After(now) {
-		x := heap.Pop(&t.heap).(*dueEntry)
+		x := heap.Pop(&t.heap).(*expiry)
 		delete(t.index, x.id)
 		ids = append(ids, x.id)
 	}
@@ -140,7 +134,7 @@ func (t *timers) load(ctx context.Context, from store.Due) error {
 	defer t.mu.Unlock()
 	for _, d := range page {
 		if t.index[d.ID] == nil {
-			x := &dueEntry{at: d.At, id: d.ID}
+			x := &expiry{at: d.At, id: d.ID}
 			t.index[d.ID] = x
 			heap.Push(&t.heap, x)
 		}
@@ -161,26 +155,4 @@ func (t *timers) stop() {
 	}
 	t.mu.Unlock()
 	t.wg.Wait()
-}
-
-// dueHeap is ordered by due time.
-type dueHeap []*dueEntry
-
-func (h dueHeap) Len() int           { return len(h) }
-func (h dueHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
-func (h dueHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].pos, h[j].pos = i, j
-}
-func (h *dueHeap) Push(x any) {
-	d := x.(*dueEntry)
-	d.pos = len(*h)
-	*h = append(*h, d)
-}
-func (h *dueHeap) Pop() any {
-	old := *h
-	x := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	return x
 }
