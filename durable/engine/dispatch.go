@@ -26,7 +26,6 @@ type call struct {
 	terms      *terms      // nil for most
 
 	mu        sync.Mutex
-	recovered bool                    // found in the history when the engine opened
 	cancelled bool                    // its orchestration gave it up
 	muted     bool                    // what it still tells of its progress is nobody's concern
 	begun     bool                    // somebody took it out of the queue

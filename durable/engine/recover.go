@@ -137,7 +137,6 @@ func (e *Engine) follow(in *instance, ev *history.Event) {
 		in.clock = ev.Time
 	case history.TaskScheduled:
 		c := e.newCall(in, ev)
-		c.recovered = true
 		note(&in.tasks, ev.ID, c)
 	case history.TaskCompleted, history.TaskFailed:
 		delete(in.tasks, ev.Answers)
