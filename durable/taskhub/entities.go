@@ -11,13 +11,21 @@ import (
 
 // SignalEntity sends an operation to an entity, which gets it at its scheduled time, or at once.
 func (c *sidecar) SignalEntity(ctx context.Context, m *protocol.SignalEntityRequest) (*protocol.SignalEntityResponse, error) {
-	err := c.s.hub.Signal(ctx, m.GetInstanceId(), m.GetName(), payloadOf(m.GetInput()), timeOf(m.GetScheduledTime()))
+	hub, err := c.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = hub.Signal(ctx, m.GetInstanceId(), m.GetName(), payloadOf(m.GetInput()), timeOf(m.GetScheduledTime()))
 	return &protocol.SignalEntityResponse{}, toStatus(err)
 }
 
 // GetEntity gives an entity's state.
 func (c *sidecar) GetEntity(ctx context.Context, m *protocol.GetEntityRequest) (*protocol.GetEntityResponse, error) {
-	s, err := c.s.hub.Entity(ctx, m.GetInstanceId())
+	hub, err := c.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := hub.Entity(ctx, m.GetInstanceId())
 	if errors.Is(err, engine.ErrNotFound) {
 		return &protocol.GetEntityResponse{}, nil
 	}
@@ -32,21 +40,29 @@ func (c *sidecar) GetEntity(ctx context.Context, m *protocol.GetEntityRequest) (
 
 // QueryEntities lists entities.
 func (c *sidecar) QueryEntities(ctx context.Context, m *protocol.QueryEntitiesRequest) (*protocol.QueryEntitiesResponse, error) {
+	hub, err := c.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
 	q, data := entityQueryOf(m.GetQuery())
-	entities, token, err := c.s.entities(ctx, q, data)
+	list, token, err := entities(ctx, hub, q, data)
 	if err != nil {
 		return nil, toStatus(err)
 	}
-	return &protocol.QueryEntitiesResponse{Entities: entities, ContinuationToken: wrapText(token)}, nil
+	return &protocol.QueryEntitiesResponse{Entities: list, ContinuationToken: wrapText(token)}, nil
 }
 
 // CleanEntityStorage removes empty entities and frees orphaned locks, on one page of entities.
 func (c *sidecar) CleanEntityStorage(ctx context.Context, m *protocol.CleanEntityStorageRequest) (*protocol.CleanEntityStorageResponse, error) {
+	hub, err := c.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
 	q := store.Query{Token: m.GetContinuationToken().GetValue()}
 	if _, err := q.After(); err != nil {
 		return nil, toStatus(&callError{err.Error(), engine.ErrInvalid})
 	}
-	done, next, err := c.s.hub.CleanEntities(ctx, engine.EntityCleaning{Empty: m.GetRemoveEmptyEntities(), Locks: m.GetReleaseOrphanedLocks()}, q.Token)
+	done, next, err := hub.CleanEntities(ctx, engine.EntityCleaning{Empty: m.GetRemoveEmptyEntities(), Locks: m.GetReleaseOrphanedLocks()}, q.Token)
 	if err != nil {
 		return nil, toStatus(err)
 	}

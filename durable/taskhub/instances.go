@@ -29,7 +29,11 @@ func (c *sidecar) Hello(context.Context, *emptypb.Empty) (*emptypb.Empty, error)
 // StartInstance starts an instance. The execution id is the server's to make, and the request's own
 // time is only informative.
 func (c *sidecar) StartInstance(ctx context.Context, m *protocol.CreateInstanceRequest) (*protocol.CreateInstanceResponse, error) {
-	id, err := c.s.hub.Start(ctx, engine.Start{
+	hub, err := c.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id, err := hub.Start(ctx, engine.Start{
 		ID:      m.GetInstanceId(),
 		Name:    m.GetName(),
 		Version: m.GetVersion().GetValue(),
@@ -47,10 +51,14 @@ func (c *sidecar) StartInstance(ctx context.Context, m *protocol.CreateInstanceR
 
 // GetInstance gives an instance's state.
 func (c *sidecar) GetInstance(ctx context.Context, m *protocol.GetInstanceRequest) (*protocol.GetInstanceResponse, error) {
+	hub, err := c.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
 	data := m.GetGetInputsAndOutputs()
-	s, err := c.s.hub.Get(ctx, m.GetInstanceId(), data)
+	s, err := hub.Get(ctx, m.GetInstanceId(), data)
 	if err == nil && s.Status == history.Failed && !data {
-		s, err = c.s.hub.Get(ctx, m.GetInstanceId(), true)
+		s, err = hub.Get(ctx, m.GetInstanceId(), true)
 	}
 	if errors.Is(err, engine.ErrNotFound) {
 		return &protocol.GetInstanceResponse{}, nil
@@ -103,7 +111,11 @@ func (c *sidecar) WaitForInstanceStart(ctx context.Context, m *protocol.GetInsta
 func (c *sidecar) WaitForInstanceCompletion(ctx context.Context, m *protocol.GetInstanceRequest) (*protocol.GetInstanceResponse, error) {
 	ctx, stop := c.s.whileServing(ctx)
 	defer stop()
-	s, err := c.s.hub.Wait(ctx, m.GetInstanceId())
+	hub, err := c.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := hub.Wait(ctx, m.GetInstanceId())
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}
@@ -112,30 +124,50 @@ func (c *sidecar) WaitForInstanceCompletion(ctx context.Context, m *protocol.Get
 
 // RaiseEvent sends an external event.
 func (c *sidecar) RaiseEvent(ctx context.Context, m *protocol.RaiseEventRequest) (*protocol.RaiseEventResponse, error) {
-	err := c.s.hub.Raise(ctx, m.GetInstanceId(), m.GetName(), payloadOf(m.GetInput()))
+	hub, err := c.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = hub.Raise(ctx, m.GetInstanceId(), m.GetName(), payloadOf(m.GetInput()))
 	return &protocol.RaiseEventResponse{}, toStatus(err)
 }
 
 // TerminateInstance ends an instance.
 func (c *sidecar) TerminateInstance(ctx context.Context, m *protocol.TerminateRequest) (*protocol.TerminateResponse, error) {
-	err := c.s.hub.Terminate(ctx, m.GetInstanceId(), payloadOf(m.GetOutput()), m.GetRecursive())
+	hub, err := c.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = hub.Terminate(ctx, m.GetInstanceId(), payloadOf(m.GetOutput()), m.GetRecursive())
 	return &protocol.TerminateResponse{}, toStatus(err)
 }
 
 // SuspendInstance keeps an instance from running.
 func (c *sidecar) SuspendInstance(ctx context.Context, m *protocol.SuspendRequest) (*protocol.SuspendResponse, error) {
-	err := c.s.hub.Suspend(ctx, m.GetInstanceId(), payloadOf(m.GetReason()))
+	hub, err := c.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = hub.Suspend(ctx, m.GetInstanceId(), payloadOf(m.GetReason()))
 	return &protocol.SuspendResponse{}, toStatus(err)
 }
 
 // ResumeInstance ends a suspension.
 func (c *sidecar) ResumeInstance(ctx context.Context, m *protocol.ResumeRequest) (*protocol.ResumeResponse, error) {
-	err := c.s.hub.Resume(ctx, m.GetInstanceId(), payloadOf(m.GetReason()))
+	hub, err := c.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = hub.Resume(ctx, m.GetInstanceId(), payloadOf(m.GetReason()))
 	return &protocol.ResumeResponse{}, toStatus(err)
 }
 
 // QueryInstances lists instances, oldest first.
 func (c *sidecar) QueryInstances(ctx context.Context, m *protocol.QueryInstancesRequest) (*protocol.QueryInstancesResponse, error) {
+	hub, err := c.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
 	in := m.GetQuery()
 	q := store.Query{
 		Prefix:      in.GetInstanceIdPrefix().GetValue(),
@@ -145,7 +177,7 @@ func (c *sidecar) QueryInstances(ctx context.Context, m *protocol.QueryInstances
 		Limit:       int(in.GetMaxInstanceCount()),
 		Token:       in.GetContinuationToken().GetValue(),
 	}
-	states, token, err := c.s.instances(ctx, q, in.GetFetchInputsAndOutputs())
+	states, token, err := instances(ctx, hub, q, in.GetFetchInputsAndOutputs())
 	if err != nil {
 		return nil, toStatus(err)
 	}
@@ -153,7 +185,7 @@ func (c *sidecar) QueryInstances(ctx context.Context, m *protocol.QueryInstances
 		if s.OrchestrationStatus != protocol.OrchestrationStatus_ORCHESTRATION_STATUS_FAILED || s.FailureDetails != nil {
 			continue
 		}
-		full, err := c.s.hub.Get(ctx, s.InstanceId, true)
+		full, err := hub.Get(ctx, s.InstanceId, true)
 		if err == nil {
 			s.FailureDetails, err = wrapFailure(full.Failure)
 		}
@@ -168,10 +200,14 @@ func (c *sidecar) QueryInstances(ctx context.Context, m *protocol.QueryInstances
 // gets nothing, as the SDKs expect; where the history is for work, or the execution is named, it is
 // an error.
 func (c *sidecar) StreamInstanceHistory(m *protocol.StreamInstanceHistoryRequest, out protocol.TaskHubSidecarService_StreamInstanceHistoryServer) error {
+	hub, err := c.s.hub(out.Context())
+	if err != nil {
+		return err
+	}
 	execution := m.GetExecutionId().GetValue()
 	chunk := &protocol.HistoryChunk{}
 	size := 0
-	for ev, err := range c.s.hub.History(out.Context(), m.GetInstanceId(), execution) {
+	for ev, err := range hub.History(out.Context(), m.GetInstanceId(), execution) {
 		if errors.Is(err, engine.ErrNotFound) && execution == "" && !m.GetForWorkItemProcessing() {
 			return nil
 		}

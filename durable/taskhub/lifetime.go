@@ -22,18 +22,21 @@ const maxBatch = 500
 // that is unknown or runs counts nothing. With a timeout it stops after that time, in the middle of
 // a filter's instances, and says so.
 func (c *sidecar) PurgeInstances(ctx context.Context, m *protocol.PurgeInstancesRequest) (*protocol.PurgeInstancesResponse, error) {
+	hub, err := c.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var n int
-	var err error
 	complete := true
 	switch {
 	case m.GetInstanceBatch() != nil && len(m.GetInstanceBatch().GetInstanceIds()) > maxBatch:
 		err = fmt.Errorf("%w: one request purges up to %d instances, not %d", engine.ErrInvalid, maxBatch, len(m.GetInstanceBatch().GetInstanceIds()))
 	case m.GetInstanceBatch() != nil:
-		n, err = c.s.hub.Purge(ctx, m.GetInstanceBatch().GetInstanceIds(), m.GetRecursive())
+		n, err = hub.Purge(ctx, m.GetInstanceBatch().GetInstanceIds(), m.GetRecursive())
 	case m.GetPurgeInstanceFilter() != nil:
-		n, complete, err = c.purgeWhere(ctx, m.GetPurgeInstanceFilter(), m.GetRecursive())
+		n, complete, err = purgeWhere(ctx, hub, m.GetPurgeInstanceFilter(), m.GetRecursive())
 	default:
-		n, err = c.s.hub.Purge(ctx, []string{m.GetInstanceId()}, m.GetRecursive())
+		n, err = hub.Purge(ctx, []string{m.GetInstanceId()}, m.GetRecursive())
 	}
 	if err != nil {
 		return nil, toStatus(err)
@@ -41,7 +44,7 @@ func (c *sidecar) PurgeInstances(ctx context.Context, m *protocol.PurgeInstances
 	return &protocol.PurgeInstancesResponse{DeletedInstanceCount: int32(n), IsComplete: wrapperspb.Bool(complete)}, nil
 }
 
-func (c *sidecar) purgeWhere(ctx context.Context, f *protocol.PurgeInstanceFilter, recurse bool) (purged int, complete bool, err error) {
+func purgeWhere(ctx context.Context, hub Hub, f *protocol.PurgeInstanceFilter, recurse bool) (purged int, complete bool, err error) {
 	q := store.Query{CreatedFrom: timeOf(f.GetCreatedTimeFrom()), CreatedTo: timeOf(f.GetCreatedTimeTo()), Statuses: statusesOf(f.GetRuntimeStatus())}
 	if len(q.Statuses) == 0 {
 		q.Statuses = []history.Status{history.Completed, history.Failed, history.Terminated, history.Canceled}
@@ -53,7 +56,7 @@ func (c *sidecar) purgeWhere(ctx context.Context, f *protocol.PurgeInstanceFilte
 		defer cancel()
 	}
 	for {
-		states, token, err := c.s.hub.Query(during, q, false)
+		states, token, err := hub.Query(during, q, false)
 		var ids []string
 		for _, s := range states {
 			if s.Status.Ended() {
@@ -62,7 +65,7 @@ func (c *sidecar) purgeWhere(ctx context.Context, f *protocol.PurgeInstanceFilte
 		}
 		if err == nil {
 			var n int
-			n, err = c.s.hub.Purge(during, ids, recurse)
+			n, err = hub.Purge(during, ids, recurse)
 			purged += n
 		}
 		switch {
@@ -79,7 +82,11 @@ func (c *sidecar) purgeWhere(ctx context.Context, f *protocol.PurgeInstanceFilte
 
 // RestartInstance begins an instance anew.
 func (c *sidecar) RestartInstance(ctx context.Context, m *protocol.RestartInstanceRequest) (*protocol.RestartInstanceResponse, error) {
-	id, err := c.s.hub.Restart(ctx, m.GetInstanceId(), m.GetRestartWithNewInstanceId())
+	hub, err := c.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id, err := hub.Restart(ctx, m.GetInstanceId(), m.GetRestartWithNewInstanceId())
 	if err != nil {
 		return nil, toStatus(err)
 	}
@@ -88,6 +95,10 @@ func (c *sidecar) RestartInstance(ctx context.Context, m *protocol.RestartInstan
 
 // RewindInstance lets a failed instance go on from its failure.
 func (c *sidecar) RewindInstance(ctx context.Context, m *protocol.RewindInstanceRequest) (*protocol.RewindInstanceResponse, error) {
-	err := c.s.hub.Rewind(ctx, m.GetInstanceId(), m.GetReason().GetValue())
+	hub, err := c.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = hub.Rewind(ctx, m.GetInstanceId(), m.GetReason().GetValue())
 	return &protocol.RewindInstanceResponse{}, toStatus(err)
 }

@@ -35,7 +35,11 @@ func (l *local) Handshake(context.Context, *protocol.HandshakeRequest) (*protoco
 
 // Query lists instances.
 func (l *local) Query(ctx context.Context, m *protocol.QueryRequest) (*protocol.QueryResponse, error) {
-	states, token, err := l.s.instances(ctx, queryOf(m), m.GetData())
+	hub, err := l.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	states, token, err := instances(ctx, hub, queryOf(m), m.GetData())
 	if err != nil {
 		return nil, toStatus(err)
 	}
@@ -44,7 +48,11 @@ func (l *local) Query(ctx context.Context, m *protocol.QueryRequest) (*protocol.
 
 // Executions lists the executions of an instance.
 func (l *local) Executions(ctx context.Context, m *protocol.ExecutionsRequest) (*protocol.ExecutionsResponse, error) {
-	ids, err := l.s.hub.Executions(ctx, m.GetInstanceId())
+	hub, err := l.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := hub.Executions(ctx, m.GetInstanceId())
 	if err != nil {
 		return nil, toStatus(err)
 	}
@@ -53,8 +61,12 @@ func (l *local) Executions(ctx context.Context, m *protocol.ExecutionsRequest) (
 
 // History streams an execution's events.
 func (l *local) History(m *protocol.HistoryRequest, out protocol.Local_HistoryServer) error {
+	hub, err := l.s.hub(out.Context())
+	if err != nil {
+		return err
+	}
 	var rows, row []byte
-	for ev, err := range l.s.hub.History(out.Context(), m.GetInstanceId(), m.GetExecutionId()) {
+	for ev, err := range hub.History(out.Context(), m.GetInstanceId(), m.GetExecutionId()) {
 		if err != nil {
 			return toStatus(err)
 		}
@@ -79,7 +91,11 @@ func (l *local) Payload(m *protocol.PayloadRequest, out protocol.Local_PayloadSe
 	if len(m.GetHash()) != len(h) {
 		return toStatus(fmt.Errorf("%w: a payload's hash has %d bytes, not %d", engine.ErrInvalid, len(h), len(m.GetHash())))
 	}
-	b, err := l.s.hub.Payload(out.Context(), history.Hash(m.GetHash()))
+	hub, err := l.s.hub(out.Context())
+	if err != nil {
+		return err
+	}
+	b, err := hub.Payload(out.Context(), history.Hash(m.GetHash()))
 	if err != nil {
 		return toStatus(err)
 	}

@@ -13,9 +13,9 @@ import (
 )
 
 // instances gives a page of instances that fits in a message.
-func (s *Server) instances(ctx context.Context, q store.Query, data bool) ([]*protocol.OrchestrationState, string, error) {
+func instances(ctx context.Context, hub Hub, q store.Query, data bool) ([]*protocol.OrchestrationState, string, error) {
 	return page(q, func(q store.Query) (list []*protocol.OrchestrationState, token string, err error) {
-		states, token, err := s.hub.Query(ctx, q, data)
+		states, token, err := hub.Query(ctx, q, data)
 		if err != nil {
 			return nil, "", err
 		}
@@ -31,10 +31,10 @@ func (s *Server) instances(ctx context.Context, q store.Query, data bool) ([]*pr
 }
 
 // entities gives a page of entities that fits in a message.
-func (s *Server) entities(ctx context.Context, q engine.EntityQuery, data bool) ([]*protocol.EntityMetadata, string, error) {
+func entities(ctx context.Context, hub Hub, q engine.EntityQuery, data bool) ([]*protocol.EntityMetadata, string, error) {
 	return page(store.Query{Limit: q.Limit, Token: q.Token}, func(part store.Query) (list []*protocol.EntityMetadata, token string, err error) {
 		q.Limit, q.Token = part.Limit, part.Token
-		states, token, err := s.hub.Entities(ctx, q, data)
+		states, token, err := hub.Entities(ctx, q, data)
 		for _, e := range states {
 			list = append(list, wrapEntity(e))
 		}

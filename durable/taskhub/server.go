@@ -24,14 +24,14 @@ const (
 // closeGrace is how long Close waits for calls under way.
 const closeGrace = 5 * time.Second
 
-// Server serves a hub on a listener.
+// Server serves task hubs on a listener.
 type Server struct {
-	hub    Hub
-	info   Info
-	grpc   *grpc.Server
-	grace  time.Duration
-	ending context.Context // done when Close begins
-	end    context.CancelFunc
+	directory Directory
+	info      Info
+	grpc      *grpc.Server
+	grace     time.Duration
+	ending    context.Context // done when Close begins
+	end       context.CancelFunc
 
 	served   chan struct{} // closed when the listener is no longer served
 	serveErr error
@@ -47,7 +47,7 @@ func Serve(lis net.Listener, hub Hub, info Info) *Server {
 	if info.Since.IsZero() {
 		info.Since = time.Now()
 	}
-	s := &Server{hub: hub, info: info, grace: closeGrace, served: make(chan struct{})}
+	s := &Server{directory: alone{&Service{Hub: hub}}, info: info, grace: closeGrace, served: make(chan struct{})}
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(maxReceive))
 	protocol.RegisterTaskHubSidecarServiceServer(s.grpc, &sidecar{s: s})
