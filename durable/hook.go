@@ -3,6 +3,7 @@ package durable
 import (
 	"log/slog"
 
+	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/taskhub"
 	"github.com/agentrun-dev/agentrun/internal/durablehook"
 )
@@ -21,5 +22,8 @@ func init() {
 			return nil, err
 		}
 		return newClient(h.(taskhub.Hub), r), nil
+	}
+	durablehook.SetSplit = func(options, split any) {
+		options.(*Options).split = split.(func(engine.Definitions) (engine.Definitions, engine.Workers))
 	}
 }

@@ -134,7 +134,8 @@ type program struct {
 	cancel  time.Duration // when the whole is cancelled; 0: never
 	crashes []int         // after so many commits each
 	cached  int
-	tidy    bool // instances beside it are purged, one of them by its retention
+	tidy    bool   // instances beside it are purged, one of them by its retention
+	outside uint64 // unless it is 0: workers outside the engine run it, and this is their luck
 
 	end time.Duration // when it ends and all signals are delivered, as the interpreter says
 }
@@ -210,15 +211,26 @@ func keep(steps []instruction, ok func(instruction) bool) (rest []instruction) {
 }
 
 func TestModel(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) { checkProgram(t, r, drawProgram(r)) })
+}
+
+// TestModelOutside is TestModel with workers outside the engine.
+func TestModelOutside(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		p := drawProgram(r)
-		want := p.interpret()
-		var got outcome
-		synctest.Test(t, func(t *testing.T) { got = runLives(t.Context(), p, nil) })
-		if got != want {
-			r.Fatalf("got %+v\nwant %+v", got, want)
-		}
+		p.tidy = false // how long an ended instance is kept is for definitions in the engine
+		p.outside = rapid.Uint64Range(1, 1<<32).Draw(r, "luck of the workers")
+		checkProgram(t, r, p)
 	})
+}
+
+func checkProgram(t *testing.T, r *rapid.T, p program) {
+	want := p.interpret()
+	var got outcome
+	synctest.Test(t, func(t *testing.T) { got = runLives(t.Context(), p, nil) })
+	if got != want {
+		r.Fatalf("got %+v\nwant %+v", got, want)
+	}
 }
 
 // runLives runs a program through as many lives as it takes. seed breaks the store,
@@ -253,19 +265,27 @@ func runLife(ctx context.Context, disk *memory.Store, p program, begun time.Time
 	}
 	breaks.begin()
 	crashed := make(chan *memory.Store, 1)
-	rt, err := durable.OpenStore(ctx, s, durable.Options{Cached: p.cached, Logger: quiet, OnCommit: func(n uint64) {
+	options := durable.Options{Cached: p.cached, Logger: quiet, OnCommit: func(n uint64) {
 		if n == uint64(at) {
 			crashed <- disk.Clone()
 			disk.Reopen() // it writes nothing more
 			die()
 		}
-	}}, scriptParts...)
+	}}
+	wait := func() error { return nil }
+	if p.outside != 0 {
+		wait = outside(&options, p.outside)
+	}
+	rt, err := durable.OpenStore(ctx, s, options, scriptParts...)
 	if err != nil {
 		o.Failed = err.Error()
 	} else {
 		o = drive(ctx, rt.Client(), p, begun)
 		close(breaks.gone)
 		_ = rt.Close() // a crash is its error
+	}
+	if err := wait(); err != nil {
+		o.Failed = err.Error()
 	}
 	select {
 	case image = <-crashed:

@@ -50,8 +50,16 @@ type Options struct {
 	// a replay does. It must return quickly.
 	OnTurn func(Recorded)
 
+	// Workers run what is not among the definitions: programs that are connected to a
+	// server. nil: it waits for a program that has it. A *taskhub.Workers is one.
+	Workers Workers
+
 	partial bool // definitions are missing on purpose
+	split   func(engine.Definitions) (engine.Definitions, engine.Workers)
 }
+
+// Workers are whom a runtime offers what it has no definitions of.
+type Workers = engine.Workers
 
 // Recorded is consecutive events of one execution's history, now on disk.
 type Recorded = engine.Recorded
@@ -140,8 +148,11 @@ func OpenStore(ctx context.Context, s store.Store, o Options, defs ...Definition
 	if s, err = o.withCodec(ctx, s); err != nil {
 		return nil, errors.Join(err, plain.Close())
 	}
+	if o.split != nil {
+		r.defs, o.Workers = o.split(r.defs)
+	}
 	e, err := engine.Open(ctx, s, r.defs, engine.Options{
-		Hub: o.Hub, Activities: o.Activities, Cached: o.Cached, Versions: o.Versions, Logger: o.Logger, Now: o.Now, OnCommit: o.OnCommit, OnTurn: o.OnTurn, Partial: o.partial,
+		Hub: o.Hub, Workers: o.Workers, Activities: o.Activities, Cached: o.Cached, Versions: o.Versions, Logger: o.Logger, Now: o.Now, OnCommit: o.OnCommit, OnTurn: o.OnTurn, Partial: o.partial,
 	})
 	if err != nil {
 		return nil, err

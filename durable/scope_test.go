@@ -14,16 +14,18 @@ import (
 	"github.com/agentrun-dev/agentrun/durable/history"
 )
 
-// scenes are orchestrations around coroutines, scopes and events, each with what
-// the world does meanwhile (pass lets virtual time pass) and what must come of it. Each runs in
-// memory, with every instance put away after each turn, and with a crash at each
-// point: the result is the same.
-var scenes = []struct {
+type scene struct {
 	name  string
 	body  func(ctx *durable.Context) ([]string, error)
 	world func(ctx context.Context, c *durable.Client, id string, pass func(time.Duration)) error
 	want  string // the result, and after a bar the error
-}{
+}
+
+// scenes are orchestrations around coroutines, scopes and events, each with what
+// the world does meanwhile (pass lets virtual time pass) and what must come of it. Each runs in
+// memory, with every instance put away after each turn, and with a crash at each
+// point: the result is the same.
+var scenes = []scene{
 	{
 		name: "coroutines go on in their order",
 		body: func(ctx *durable.Context) (log []string, err error) {
@@ -365,36 +367,42 @@ func unseen(log []string, n int) bool {
 	return len(log) == 0 || log[len(log)-1] != fmt.Sprint(n)
 }
 
+// play gives the definitions of a scene, and what runs it and gives its log.
+func (s *scene) play() ([]durable.Definition, func(ctx context.Context, c *durable.Client, pass func(time.Duration)) string) {
+	scene := durable.NewOrchestration("scene", func(ctx *durable.Context, _ int) ([]string, error) { return s.body(ctx) })
+	defs := []durable.Definition{scene, double, endless, napper, locker, tally}
+	play := func(ctx context.Context, c *durable.Client, pass func(time.Duration)) string {
+		if _, err := scene.Schedule(ctx, c, 0, durable.WithInstanceID("x")); err != nil {
+			return err.Error()
+		}
+		if s.world != nil {
+			if err := s.world(ctx, c, "x", pass); err != nil {
+				return "world: " + err.Error()
+			}
+		}
+		state, err := c.Wait(ctx, "x")
+		if err != nil {
+			return err.Error()
+		}
+		if state.Status == history.Canceled {
+			return " | canceled: " + state.Failure.Message
+		}
+		log, err := scene.Wait(ctx, c, "x")
+		if err != nil {
+			return " | " + strings.TrimPrefix(err.Error(), "orchestration scene failed: ")
+		}
+		if strings.Contains(s.want, "; ") {
+			return strings.Join(log, "; ")
+		}
+		return strings.Join(log, " ")
+	}
+	return defs, play
+}
+
 func TestScenes(t *testing.T) {
 	for _, s := range scenes {
 		t.Run(s.name, func(t *testing.T) {
-			scene := durable.NewOrchestration("scene", func(ctx *durable.Context, _ int) ([]string, error) { return s.body(ctx) })
-			defs := []durable.Definition{scene, double, endless, napper, locker, tally}
-			play := func(ctx context.Context, c *durable.Client, pass func(time.Duration)) string {
-				if _, err := scene.Schedule(ctx, c, 0, durable.WithInstanceID("x")); err != nil {
-					return err.Error()
-				}
-				if s.world != nil {
-					if err := s.world(ctx, c, "x", pass); err != nil {
-						return "world: " + err.Error()
-					}
-				}
-				state, err := c.Wait(ctx, "x")
-				if err != nil {
-					return err.Error()
-				}
-				if state.Status == history.Canceled {
-					return " | canceled: " + state.Failure.Message
-				}
-				log, err := scene.Wait(ctx, c, "x")
-				if err != nil {
-					return " | " + strings.TrimPrefix(err.Error(), "orchestration scene failed: ")
-				}
-				if strings.Contains(s.want, "; ") {
-					return strings.Join(log, "; ")
-				}
-				return strings.Join(log, " ")
-			}
+			defs, play := s.play()
 			for _, cached := range []int{0, -1} {
 				synctest.Test(t, func(t *testing.T) {
 					rt, err := durable.OpenWith(t.Context(), "memory:", durable.Options{Cached: cached, Logger: quiet}, defs...)

@@ -38,8 +38,10 @@ func (t *turn) act(a *history.Event, req *Turn) {
 			t.cs.timed = append(t.cs.timed, c)
 		}
 		switch {
-		case c.act == nil:
+		case c.act == nil && c.work == nil:
 			t.e.misses("activity", a.Name, "", in)
+		case c.act == nil:
+			t.cs.calls = append(t.cs.calls, c)
 		case c.act.Effect == Pure && t.mayRunAhead(c.act):
 			t.inline = append(t.inline, c)
 		default:
@@ -81,6 +83,9 @@ func (t *turn) act(a *history.Event, req *Turn) {
 			msg.Sender = history.Instance{ID: in.id, Execution: in.row.Execution}
 		}
 		t.out(a.Target, &msg)
+	case history.ExecutionTerminated: // a worker's word for what a client can ask; it leaves no event
+		t.out(a.Target, &history.Event{Kind: a.Kind, ID: history.FromOutside, Time: t.now, Data: a.Data, Recurse: a.Recurse})
+		return
 	case history.GenericEvent:
 		if id, ok := a.Cancels(); ok {
 			t.giveUp(id)
@@ -131,6 +136,7 @@ func (e *Engine) newCall(in *instance, ev *history.Event) *call {
 	r := &in.row
 	c := &call{in: in, act: e.activities[ev.Name], exec: r.Execution, num: r.Num, ev: ev, hub: e.opts.Hub, origin: r.Origin,
 		generation: r.Generation - in.rewinds}
+	c.work = e.offered(in, c)
 	if ev.Terms != nil || c.act != nil && c.act.limited() {
 		c.terms = e.termsOf(c)
 	}

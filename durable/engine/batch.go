@@ -102,11 +102,11 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 		for _, p := range cs.pieces {
 			b.Payloads = append(b.Payloads, store.Payload(p))
 			if cs.in != nil {
-				b.Refs = append(b.Refs, store.PayloadRef{Hash: p.Hash, Num: cs.row.Num})
+				b.Refs = append(b.Refs, store.PayloadRef{Hash: p.Hash, Num: cs.num})
 			}
 		}
 		for _, h := range cs.keep {
-			b.Refs = append(b.Refs, store.PayloadRef{Hash: h, Num: cs.row.Num})
+			b.Refs = append(b.Refs, store.PayloadRef{Hash: h, Num: cs.num})
 		}
 		if cs.intent != nil && cs.intent.aborted() {
 			cs.void = errAborted

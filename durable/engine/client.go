@@ -211,7 +211,7 @@ func (e *Engine) state(ctx context.Context, r *store.Instance, data bool) (*Stat
 		s.StartAt = r.Due
 	}
 	var err error
-	if data && r.First == 0 && r.Status == history.Pending {
+	if data && r.First == 0 && !r.Status.Ended() {
 		s.Input, err = e.heldInput(ctx, r)
 	}
 	if !data || r.First == 0 {

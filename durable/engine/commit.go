@@ -17,6 +17,7 @@ import (
 type changeSet struct {
 	in  *instance       // whose row and history it writes; nil: only the rest
 	row *store.Instance // nil with events: they are written ahead, see turn.writeAhead
+	num int64           // of the instance
 	// gone says that the instance is no longer there, and row what it was.
 	gone bool
 	// events are the turn's, as history rows hold them.
@@ -314,6 +315,9 @@ func (l *commitLog) release(cs *changeSet, calls []*call) []*call {
 	for _, c := range cs.abort {
 		c.abort()
 		l.e.excuse(c)
+		if c.work != nil {
+			l.e.opts.Workers.Withdraw(c.work)
+		}
 	}
 	for _, c := range cs.timed {
 		l.e.watch(c)

@@ -9,7 +9,7 @@ import (
 )
 
 // Definitions are what an engine can run. An instance whose definition is not
-// among them waits: it never fails for that.
+// among them is for Options.Workers, or waits: it never fails for that.
 type Definitions struct {
 	Orchestrations []Orchestration
 	Activities     []Activity
@@ -53,6 +53,9 @@ type Turn struct {
 	// New are the events of this turn. The first is an OrchestratorStarted,
 	// whose time is the orchestration's clock.
 	New []*history.Event
+	// PastEvents is the number of events in the past of a worker's turn.
+	PastEvents int64
+	seq        uint64 // of a worker's turn
 
 	// Actions are the events that the body caused, ids set, in program order. An
 	// ExecutionCompleted can only be the last one.
@@ -143,11 +146,17 @@ type Call struct {
 	pieces []Piece
 	engine *Engine
 	call   *call
+	given  uint64          // to which worker
+	ctx    context.Context // of a worker's call
 }
 
 // Key is the call's idempotency key, 32 hex digits: the same for each attempt and
 // after each crash, and of no other call.
 func (c *Call) Key() string { return c.call.idempotencyKey() }
+
+// Context is that of a call that a worker has: it ends when the orchestration gave the
+// call up or its time is over. What the worker answers after that is dropped.
+func (c *Call) Context() context.Context { return c.ctx }
 
 // Outcome is what an activity came to: a failure, or a result.
 type Outcome struct {
@@ -176,6 +185,8 @@ type EntityBatch struct {
 	Sent   []*history.Event
 	Pieces []Piece
 	Keep   []history.Hash // payloads stored by others that the state now refers to
+
+	seq uint64 // of a worker's batch
 }
 
 // Piece is a payload to be stored by its hash together with a turn or result.

@@ -24,6 +24,7 @@ type call struct {
 	generation int32
 	effect     effectState // what is known of an AtMostOnce call
 	terms      *terms      // nil for most
+	work       *CallWork   // what workers are offered of it; nil if its function is here
 
 	mu        sync.Mutex
 	cancelled bool                    // its orchestration gave it up
@@ -32,6 +33,7 @@ type call struct {
 	entered   bool                    // its function runs, or ran; only where it has terms
 	answered  bool                    // what became of it is on its way to the instance
 	cancel    context.CancelCauseFunc // while it runs
+	given     uint64                  // how often a worker got it
 }
 
 // ErrCanceled is the cause with which the context of an activity ends when its
@@ -177,6 +179,10 @@ func (d *dispatcher) put(own bool, calls ...*call) {
 	}
 	before := d.ready.n
 	for _, c := range calls {
+		if c.work != nil {
+			c.work.e.opts.Workers.Offer(c.work)
+			continue
+		}
 		if c.terms != nil && c.terms.limiter != nil {
 			c.terms.limiter.arrive(c)
 			d.pass(c.terms.limiter)
@@ -300,19 +306,18 @@ func (d *dispatcher) next() *call {
 func (d *dispatcher) stop(grace time.Duration) {
 	d.mu.Lock()
 	d.stopped = true
-	if d.running == 0 {
-		d.mu.Unlock()
-		return
-	}
+	running := d.running > 0
 	d.mu.Unlock()
-	select {
-	case <-d.idle:
-	case <-time.After(grace):
-		d.mu.Lock()
-		d.late = true
-		d.mu.Unlock()
-		d.landing.Wait()
+	if running {
+		select {
+		case <-d.idle:
+		case <-time.After(grace):
+		}
 	}
+	d.mu.Lock()
+	d.late = true // for workers too, who are not waited for
+	d.mu.Unlock()
+	d.landing.Wait()
 }
 
 // work runs one call and hands its result to the instance, on whose turn the

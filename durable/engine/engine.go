@@ -41,6 +41,9 @@
 //     instance is evicted (schedule.go).
 //   - No write of progress lies behind the turn that forgets it (progress.go).
 //   - An instance that cannot be read consumes nothing (aside.go).
+//   - What waits for a worker outside is in the inbox, whether or not a worker has it, and
+//     what a worker made of it counts only for the dispatch that is the latest (outside.go,
+//     outsidebatch.go, outsidecall.go).
 package engine
 
 import (
@@ -72,6 +75,8 @@ type Options struct {
 	Grace time.Duration
 	// Versions says which versions of an orchestration its definitions run.
 	Versions VersionPolicy
+	// Workers run what is not among the definitions. nil: it waits for another engine.
+	Workers Workers
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	// Logger gets what an operator should know. nil: slog.Default().
@@ -127,8 +132,9 @@ type Engine struct {
 	missing   missing
 	expired   reaper
 
-	num, key  atomic.Int64 // last instance number and message key given out
-	recovered int64        // the last message key of earlier engines
+	num, key  atomic.Int64  // last instance number and message key given out
+	turnSeq   atomic.Uint64 // last number given to a worker's turn or batch
+	recovered int64         // the last message key of earlier engines
 
 	ctx     context.Context // of activities; ends when the engine closes or halts
 	cancel  context.CancelCauseFunc

@@ -57,6 +57,8 @@ type visit struct {
 	b     EntityBatch
 	size  int        // bytes of messages taken from those that waited
 	after []*message // what the locks caused, to be sent behind the answers
+	// workers run the operations (outsidebatch.go).
+	workers bool
 }
 
 // entityTurn lets the messages that came for an entity take effect in order, and
@@ -67,14 +69,20 @@ func (e *Engine) entityTurn(in *instance, msgs []*message, woken bool) {
 		v.arrivals(msgs)
 		v.operate(def)
 		v.settle(def.Name)
+	} else if e.opts.Workers != nil {
+		v.queueUp(msgs)
+		v.settle(EntityName(in.id))
 	} else {
 		v.leave(msgs)
 	}
 	v.submit()
 	if v.cs.gone {
-		in.exists, in.row = false, store.Instance{}
+		in.gone()
 	}
 }
+
+// gone forgets the row of an entity of which nothing is left.
+func (in *instance) gone() { in.exists, in.row = false, store.Instance{} }
 
 // leave keeps messages for a program that has the entity's definition.
 func (v *visit) leave(msgs []*message) {

@@ -50,6 +50,13 @@ type instance struct {
 	startAt time.Time  // when it starts, if it is Pending until then
 	early   []*message // for its start, and what came since
 
+	// What workers outside are to do (outside.go, outsidebatch.go).
+	queue   []*message // held for the next turn, in order
+	out     *turn      // that a worker has, or had and gave back
+	batch   *outBatch  // likewise, of an entity
+	work    Work       // nil before the first
+	offered bool       // the workers know of it, and nobody has begun it since
+
 	// An entity's; all these messages are kept, see visit.
 	held      *history.Event // the lock request that it granted; nil while it is not locked
 	waiting   []*message     // behind the lock, in order
@@ -149,7 +156,7 @@ func (in *instance) evict(committed uint64) (Executor, bool) {
 	}
 	defer in.mu.Unlock()
 	// What waits behind a lock stays in memory: it would be read again with each message.
-	if in.busy || len(in.box) > 0 || in.wake || in.pos > committed || len(in.tasks) > 0 || len(in.waiting) > 0 {
+	if in.busy || len(in.box) > 0 || in.wake || in.pos > committed || len(in.tasks) > 0 || len(in.waiting) > 0 || in.out != nil || in.offered {
 		return nil, false
 	}
 	in.dead = true
@@ -165,7 +172,7 @@ func (t *table) drop(in *instance, committed uint64) {
 	defer t.mu.Unlock()
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.busy || len(in.box) > 0 || in.wake || in.dead {
+	if in.busy || len(in.box) > 0 || in.wake || in.dead || in.offered {
 		return
 	}
 	if in.pos > committed {
@@ -333,6 +340,7 @@ func (in *instance) reset() {
 	in.timers, in.locks, in.early, in.startAt = nil, nil, nil, time.Time{}
 	in.lastID = history.FromOutside
 	in.rewinds, in.formerly = 0, nil
+	in.queue, in.out = nil, nil
 }
 
 // note puts an entry into a map that is made with its first one: most instances

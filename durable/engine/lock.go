@@ -81,6 +81,10 @@ func (v *visit) wait(m *message) {
 // goOn lets what waited go on, up to the next lock and as much as a turn may take.
 func (v *visit) goOn() {
 	in := v.in
+	if v.workers {
+		v.grant()
+		return
+	}
 	for in.held == nil && len(in.waiting) > 0 && v.size < maxDrain && len(v.b.Ops) < maxBatch {
 		m := in.waiting[0]
 		in.waiting[0] = nil

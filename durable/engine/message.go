@@ -47,6 +47,8 @@ type command struct {
 	look      func(*instance) // where set, runs first on the owner's goroutine, and changes nothing
 	execution string          // askRestart: which one is meant
 	start     *Start          // askRestart: as what
+	turn      *Turn           // of a worker: given by askBeginTurn, else its argument
+	batch     *EntityBatch    // likewise
 }
 
 type commandKind int
@@ -56,6 +58,14 @@ const (
 	askPurge
 	askPurgeExpired
 	askRestart
+
+	// A worker's (work.go).
+	askBeginTurn
+	askCompleteTurn
+	askReleaseTurn
+	askBeginBatch
+	askCompleteBatch
+	askReleaseBatch
 )
 
 // obey does what a command says.

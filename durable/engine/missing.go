@@ -12,7 +12,7 @@ type want struct{ kind, name, version string }
 
 // misses tells that something waits for a program that has a definition.
 func (e *Engine) misses(kind, name, version string, in *instance) {
-	if e.opts.Partial {
+	if e.opts.Partial || e.opts.Workers != nil {
 		return
 	}
 	if _, before := e.missing.told.LoadOrStore(want{kind, name, version}, nil); before {

@@ -96,8 +96,15 @@ func (e *Engine) load(in *instance) (waiting []*message, err error) {
 			waiting = append(waiting, m)
 		}
 	}
+	waiting = append(first, waiting...)
+	if !isEntity(in.id) && in.exists && !row.Status.Ended() {
+		in.answeredBy(waiting)
+		if err := e.restart(in); err != nil {
+			return nil, err
+		}
+	}
 	in.loaded = true
-	return append(first, waiting...), nil
+	return waiting, nil
 }
 
 // begins reports whether m is one of those that an execution without a history
@@ -124,7 +131,7 @@ func (e *Engine) derive(in *instance) error {
 		return err
 	}
 	slices.SortStableFunc(in.timers, func(a, b timer) int { return a.at.Compare(b.at) })
-	return e.restart(in)
+	return nil
 }
 
 // follow takes note of what one event opens or closes.
@@ -173,21 +180,24 @@ func (e *Engine) follow(in *instance, ev *history.Event) {
 // restart gives the activities that were under way when the last engine ended to
 // the dispatcher, each with what is known of its effect.
 func (e *Engine) restart(in *instance) error {
-	if e.lacks(in) {
+	if e.lacks(in) && !e.outside(in) {
 		e.misses("orchestration", in.row.Name, in.row.Version, in)
 	}
-	if len(in.tasks) == 0 || e.definition(in) == nil {
+	if len(in.tasks) == 0 || e.definition(in) == nil && !e.outside(in) {
 		return nil // an answer could not be taken here: the program that can starts them
 	}
 	if err := e.recall(in); err != nil {
 		return err
 	}
 	for _, c := range in.open() {
+		if c.answered { // nobody else has it yet
+			continue
+		}
 		if c.terms != nil {
 			e.prepare(c)
 			e.watch(c)
 		}
-		if c.act != nil {
+		if c.act != nil || c.work != nil {
 			e.excuse(c)
 			e.calls.put(false, c)
 		} else {
@@ -195,6 +205,18 @@ func (e *Engine) restart(in *instance) error {
 		}
 	}
 	return nil
+}
+
+// answeredBy takes note of the answers that lie in the inbox: what they answer is over.
+func (in *instance) answeredBy(waiting []*message) {
+	for _, m := range waiting {
+		if m.ev.Kind != history.TaskCompleted && m.ev.Kind != history.TaskFailed || m.exec != in.row.Execution {
+			continue
+		}
+		if c := in.tasks[m.ev.Answers]; c != nil {
+			c.answered = true
+		}
+	}
 }
 
 // open gives the activities that have no answer, in the order of their numbers.

@@ -27,7 +27,8 @@ func cannotRewind(why string, args ...any) error {
 //
 // Code that went on after a failure (a retry policy, an error that it handled)
 // does not replay without that failure: then nothing happens and the error wraps
-// ErrCannotRewind, as it does for an instance that has not failed.
+// ErrCannotRewind, as it does for an instance that has not failed. Code of a worker
+// is replayed by the worker, later: it fails the instance again.
 //
 // An instance whose definition is missing here is rewound by the program that has
 // it.
@@ -51,7 +52,7 @@ func (t *turn) rewound(m *message) {
 		t.answerAgain(m)
 	case in.row.Status != history.Failed:
 		t.cs.answer(m, cannotRewind("it has not failed, it is %v", in.row.Status))
-	case t.e.definition(in) == nil:
+	case t.e.definition(in) == nil && t.e.opts.Workers == nil:
 		t.cs.answer(m, nil)
 		t.holdBack(m)
 	default:
@@ -124,9 +125,13 @@ func (t *turn) rewind(why *history.Event) error {
 			}
 		},
 	}
-	x := t.e.definition(in).New()
-	x.Turn(req)
-	if err = req.Err; err == nil {
+	var x Executor // nil where a worker replays
+	if !t.e.outside(in) {
+		x = t.e.definition(in).New()
+		x.Turn(req)
+		err = req.Err
+	}
+	if err == nil {
 		err = t.cannotGoOn(req)
 	}
 	if err == nil {
@@ -136,7 +141,9 @@ func (t *turn) rewind(why *history.Event) error {
 		err = t.e.formerIDs(in, &before)
 	}
 	if err != nil {
-		x.Close()
+		if x != nil {
+			x.Close()
+		}
 		t.cs.replaced, in.row = nil, before
 		in.reset()
 		return err
@@ -150,12 +157,16 @@ func (t *turn) rewind(why *history.Event) error {
 			t.e.prepare(c)
 			t.cs.timed = append(t.cs.timed, c)
 		}
-		if c.act != nil {
+		if c.act != nil || c.work != nil {
 			t.cs.calls = append(t.cs.calls, c)
 		}
 	}
 	t.rewindChildren(past)
 	t.record(past...)
+	if x == nil {
+		t.enqueue(&message{to: in.id, exec: r.Execution, ev: why})
+		return nil
+	}
 	t.record(req.New...)
 	t.cs.pieces = append(t.cs.pieces, req.Pieces...)
 	t.e.payloads.pin(req.Pieces)

@@ -25,7 +25,11 @@ func (t *turn) start(m *message) {
 		if in.row.Events > 0 || in.row.Status.Ended() || t.terminated != nil {
 			return // terminated before it could begin
 		}
-		if t.e.lacks(in) {
+		if t.e.outside(in) && !t.outside {
+			t.enqueue(m)
+			return
+		}
+		if t.e.lacks(in) && !t.outside {
 			t.holdBack(m)
 			return
 		}
@@ -55,7 +59,12 @@ func (t *turn) start(m *message) {
 		t.wait(m)
 		return
 	}
-	if t.e.lacks(in) {
+	if t.e.outside(in) && !t.outside {
+		in.row.Status = history.Pending
+		t.enqueue(m)
+		return
+	}
+	if t.e.lacks(in) && !t.outside {
 		t.e.misses("orchestration", in.row.Name, in.row.Version, in)
 		in.row.Status = history.Pending
 		t.holdBack(m)

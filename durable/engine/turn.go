@@ -52,13 +52,31 @@ func (e *Engine) own(in *instance) {
 			}
 			msgs = append(stored, msgs...)
 		}
+		if e.opts.Workers != nil {
+			if i := slices.IndexFunc(msgs, (*message).ofWorker); i > 0 {
+				in.pushFront(msgs[i:])
+				msgs = msgs[:i]
+			} else if i == 0 {
+				in.pushFront(msgs[1:])
+				e.obeyWorker(in, msgs[0])
+				e.offer(in)
+				exists = in.exists
+				continue
+			}
+		}
 		if isEntity(in.id) {
 			e.entityTurn(in, msgs, woken)
+			if e.opts.Workers != nil {
+				e.offer(in)
+			}
 			if e.turns.yield(in) {
 				return
 			}
 		} else {
 			e.orchestrationTurn(in, msgs, woken)
+			if e.opts.Workers != nil {
+				e.offer(in)
+			}
 		}
 		exists = in.exists
 	}
@@ -95,7 +113,9 @@ func (e *Engine) orchestrationTurn(in *instance, msgs []*message, woken bool) {
 	if in.waits() && !in.startAt.After(now) {
 		t.release()
 	}
-	msgs = t.withTimers(msgs)
+	if !e.outside(in) {
+		msgs = t.withTimers(msgs)
+	}
 	for i, m := range msgs {
 		if t.receive(m); t.rewinds {
 			in.pushFront(msgs[i+1:]) // the turn is done: the rest is for what it has begun
@@ -130,6 +150,12 @@ type turn struct {
 	woken      bool       // it has another reason than messages, perhaps a timer
 	born       bool       // no row of it is in the log before this turn
 	rewinds    bool       // it has begun the execution anew, see turn.rewind
+	anew       bool       // the body is to run though nothing came: its history was rewritten
+
+	// Of one that a worker makes, see outside.go.
+	outside bool
+	given   bool   // a worker has it
+	seq     uint64 // which
 }
 
 // withTimers merges the timers that are due into the messages: what came before
@@ -170,7 +196,7 @@ func (t *turn) receive(m *message) {
 	if m.key != 0 {
 		t.cs.used = append(t.cs.used, m)
 	}
-	if ev.Kind == history.ExecutionRewound {
+	if ev.Kind == history.ExecutionRewound && !m.held {
 		t.rewound(m)
 		return
 	}
@@ -199,7 +225,16 @@ func (t *turn) receive(m *message) {
 		}
 		t.release()
 	}
-	if t.e.lacks(in) && ev.Kind != history.ExecutionTerminated {
+	if ev.Kind == history.ExecutionTerminated {
+		if t.e.outside(in) {
+			t.absorb()
+		}
+	} else if t.e.outside(in) {
+		if !t.outside {
+			t.enqueue(m)
+			return
+		}
+	} else if t.e.lacks(in) {
 		t.e.misses("orchestration", in.row.Name, in.row.Version, in)
 		t.holdBack(m)
 		return
@@ -215,7 +250,7 @@ func (t *turn) receive(m *message) {
 		t.cs.progress = t.e.progress.answered(t.cs.progress, c, ev)
 		t.cs.pieces = append(t.cs.pieces, m.pieces...)
 		m.pieces = nil
-		if c.act != nil && c.act.Effect == AtMostOnce && !c.effect.intent.IsZero() && !unknownOutcome(ev) {
+		if !m.held && c.leavesReceipt(ev) {
 			t.cs.effects = append(t.cs.effects, c.receipt(ev))
 		}
 	case history.TimerFired:
@@ -239,6 +274,9 @@ func (t *turn) receive(m *message) {
 		if !in.granted(ev) {
 			return // given up meanwhile: the entities know
 		}
+	case history.ExecutionRewound:
+		t.anew = true
+		return
 	case history.ExecutionTerminated:
 		t.terminated = ev
 	case history.ExecutionSuspended:
@@ -252,7 +290,7 @@ func (t *turn) receive(m *message) {
 // lost lets go of a message that nobody will consume.
 func (t *turn) lost(m *message) {
 	t.e.payloads.unpin(m.pieces)
-	if c := m.call; c != nil && c.act != nil && c.num == t.in.row.Num && c.act.Effect == AtMostOnce && !c.effect.intent.IsZero() && !unknownOutcome(m.ev) {
+	if c := m.call; c != nil && c.num == t.in.row.Num && c.leavesReceipt(m.ev) {
 		// The orchestration ended meanwhile, but the effect took place.
 		t.cs.effects = append(t.cs.effects, c.receipt(m.ev))
 	}
@@ -276,19 +314,11 @@ func (t *turn) holdBack(m *message) {
 func (t *turn) run() {
 	in := t.in
 	refused := t.refused()
-	if len(t.new) == 0 && !refused {
+	if len(t.new) == 0 && !refused && !t.anew {
 		return
 	}
 	t.changed = true
-	started := &history.Event{Kind: history.OrchestratorStarted, ID: history.FromOutside, Time: t.now}
-	for _, ev := range t.new {
-		if ev.Kind == history.TimerFired && ev.FireAt.After(started.Time) {
-			started.Time = ev.FireAt
-		}
-	}
-	in.clock = started.Time
-	t.now = started.Time
-	t.new = slices.Insert(t.new, 0, started)
+	t.new = slices.Insert(t.new, 0, t.begins())
 	if t.terminated != nil {
 		t.record(t.new...)
 		t.finish(&history.Event{Kind: history.ExecutionCompleted, ID: in.lastID + 1, Time: t.now, Status: history.Terminated, Data: t.terminated.Data}, nil)
@@ -329,6 +359,18 @@ func (t *turn) run() {
 	}
 }
 
+// begins makes the event that a turn begins with, whose time is the orchestration's.
+func (t *turn) begins() *history.Event {
+	started := &history.Event{Kind: history.OrchestratorStarted, ID: history.FromOutside, Time: t.now}
+	for _, ev := range t.new {
+		if ev.Kind == history.TimerFired && ev.FireAt.After(started.Time) {
+			started.Time = ev.FireAt
+		}
+	}
+	t.in.clock, t.now = started.Time, started.Time
+	return started
+}
+
 // record appends events to the history.
 func (t *turn) record(evs ...*history.Event) {
 	if t.e.opts.OnTurn != nil {
@@ -352,6 +394,7 @@ func (t *turn) record(evs ...*history.Event) {
 // the disk.
 func (t *turn) submit() {
 	in, cs := t.in, t.cs
+	cs.num = in.row.Num
 	if t.changed && t.e.Err() == nil {
 		r := &in.row
 		r.Pending = len(in.tasks)
