@@ -149,6 +149,7 @@ func (c *Client) state(s *engine.State, err error) (*State, error) {
 // Query selects instances; its zero value selects all.
 type Query struct {
 	TopLevel    bool             // without children
+	Parent      string           // id of the instance that started them as children; "": any
 	Prefix      string           // of the id
 	Names       []string         // any of these orchestrations
 	Statuses    []history.Status // any of these
@@ -164,7 +165,7 @@ type Query struct {
 
 func (q *Query) inStore() store.Query {
 	return store.Query{
-		TopLevel: q.TopLevel, Prefix: q.Prefix, Names: q.Names, Statuses: q.Statuses,
+		TopLevel: q.TopLevel, Parent: q.Parent, Prefix: q.Prefix, Names: q.Names, Statuses: q.Statuses,
 		CreatedFrom: q.CreatedFrom, CreatedTo: q.CreatedTo, CompletedFrom: q.CompletedFrom, CompletedTo: q.CompletedTo,
 		Tags: q.Tags, Newest: q.Newest,
 	}
@@ -175,12 +176,7 @@ func (c *Client) Query(ctx context.Context, q Query) iter.Seq2[*State, error] {
 	sq := q.inStore()
 	return pages(func(token string) ([]*State, string, error) {
 		sq.Token = token
-		found, next, err := c.hub.Query(ctx, sq, q.Data)
-		states := make([]*State, len(found))
-		for i, s := range found {
-			states[i] = &State{*s, &c.defs.errors}
-		}
-		return states, next, err
+		return c.page(ctx, sq, q.Data)
 	})
 }
 

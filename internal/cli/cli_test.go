@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,11 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
-	"github.com/agentrun-dev/agentrun/durable/history"
 	"github.com/agentrun-dev/agentrun/evals"
 	"github.com/agentrun-dev/agentrun/scenario"
 )
@@ -106,19 +102,6 @@ func TestPrintable(t *testing.T) {
 		if got := printable(text); got != want {
 			t.Errorf("printable(%q) = %q, want %q", text, got, want)
 		}
-	}
-}
-
-func TestReferences(t *testing.T) {
-	a, b := history.HashOf([]byte("a")), history.HashOf([]byte("b"))
-	text := fmt.Sprintf(`{"z":[{"hash":%q,"size":1}],"a":{"message":{"hash":%q,"size":2}},"no":{"hash":"x","size":1},"more":{"hash":%q,"size":1,"x":1}}`, a, b, a)
-	var data any
-	if err := json.Unmarshal([]byte(text), &data); err != nil {
-		t.Fatal(err)
-	}
-	want := []durable.Ref{{Hash: b, Size: 2}, {Hash: a, Size: 1}}
-	if diff := cmp.Diff(want, references(data)); diff != "" {
-		t.Error(diff)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/scenario"
 )
 
 func (a *app) approveCommand() *cobra.Command {
@@ -128,7 +129,7 @@ func (a *app) cancel(ctx context.Context, c *durable.Client, id, reason string) 
 		if err := withdraw(ctx, c, id); err != nil { // which an earlier cancel may not have come to
 			return err
 		}
-		return usagef("run %s has ended already: it is %s", id, statusWord(s.Status, 0))
+		return usagef("run %s has ended already: it is %s", id, scenario.StatusWord(s.Status, 0))
 	}
 	if s.Parent != "" {
 		return usagef("%s is a part of another run; see runs show %s", id, s.Parent)
@@ -143,7 +144,7 @@ func (a *app) cancel(ctx context.Context, c *durable.Client, id, reason string) 
 		return err
 	}
 	if s.Status != history.Terminated {
-		return usagef("run %s has ended meanwhile: it is %s", id, statusWord(s.Status, 0))
+		return usagef("run %s has ended meanwhile: it is %s", id, scenario.StatusWord(s.Status, 0))
 	}
 	if err := withdraw(ctx, c, id); err != nil {
 		return err
@@ -153,7 +154,7 @@ func (a *app) cancel(ctx context.Context, c *durable.Client, id, reason string) 
 			ID     string `json:"id"`
 			Status string `json:"status"`
 			Reason string `json:"reason"`
-		}{id, statusWord(s.Status, 0), reason})
+		}{id, scenario.StatusWord(s.Status, 0), reason})
 	}
 	return a.printText(id + " is cancelled")
 }

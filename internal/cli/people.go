@@ -88,16 +88,7 @@ func (ps *people) Outcome(a agents.Approval, d agents.Decision, err error) {
 const fromScenario = "scenario"
 
 // question is what a request asks, in a line.
-func question(a agents.Approval) string {
-	q := oneLine(a.Question, 400)
-	switch {
-	case a.Tool == "" || a.Kind == agents.KindOutcome:
-		return q
-	case q == "":
-		return "may " + a.Agent + " call " + a.Tool + "?"
-	}
-	return a.Agent + " wants to call " + a.Tool + ": " + q
-}
+func question(a agents.Approval) string { return oneLine(scenario.Question(a), 400) }
 
 // userName is who decides: the user of the operating system.
 func userName() string {

@@ -27,7 +27,7 @@ func (a *app) showCommand() *cobra.Command {
 
 // shown is a run with all that it consists of.
 type shown struct {
-	listed
+	scenario.Listed
 	Scenario  string            `json:"scenario,omitempty"`
 	Program   string            `json:"program,omitempty"`
 	Live      bool              `json:"live,omitempty"`
@@ -73,10 +73,7 @@ func (a *app) printEvents(v *shown) error {
 	for _, in := range v.Instances {
 		for _, x := range in.Executions {
 			for n, ev := range x.Events {
-				line := struct {
-					history.Address
-					Event *history.Event `json:"event"`
-				}{history.Address{Instance: in.ID, Execution: x.ID, Number: n}, ev}
+				line := scenario.Line{Address: history.Address{Instance: in.ID, Execution: x.ID, Number: n}, Event: ev}
 				if err := a.printJSON(line); err != nil {
 					return err
 				}
@@ -97,7 +94,7 @@ func gather(ctx context.Context, c *durable.Client, id string) (*shown, error) {
 		return nil, err
 	}
 	v := &shown{
-		listed:   listedOf(s, len(report.Waiting)),
+		Listed:   scenario.ListedOf(s, len(report.Waiting)),
 		Scenario: s.Tags[scenario.TagScenario], Program: s.Tags[scenario.TagProgram], Live: s.Tags[scenario.TagLive] == "true",
 		Input: s.Input, Report: report, Requests: report.Waiting,
 	}
@@ -110,7 +107,7 @@ func (v *shown) walk(ctx context.Context, c *durable.Client, s *durable.State, d
 		return nil
 	}
 	seen[s.ID] = true
-	in := &instance{ID: s.ID, Name: s.Name, Status: statusWord(s.Status, 0), Parent: s.Parent, depth: depth}
+	in := &instance{ID: s.ID, Name: s.Name, Status: scenario.StatusWord(s.Status, 0), Parent: s.Parent, depth: depth}
 	v.Instances = append(v.Instances, in)
 	ids, err := c.Executions(ctx, s.ID)
 	if err != nil {
@@ -189,7 +186,7 @@ func waitsFor(s *durable.State, in *instance) []string {
 }
 
 // took is how long a run took, or has taken so far.
-func (l listed) took() string {
+func took(l scenario.Listed) string {
 	if l.Ended == nil {
 		return seconds(time.Since(l.Started)) + " so far"
 	}

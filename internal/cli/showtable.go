@@ -2,14 +2,13 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/durable/history"
-	"github.com/agentrun-dev/agentrun/memory"
 	"github.com/agentrun-dev/agentrun/models"
+	"github.com/agentrun-dev/agentrun/scenario"
 )
 
 // printShown prints a run for people: what it is, what it waits for, its tree, and
@@ -37,8 +36,8 @@ func (a *app) printShown(ctx context.Context, c *durable.Client, v *shown) error
 			b.WriteString("\n")
 			for n, ev := range x.Events {
 				fmt.Fprintf(&b, "%5d  %s\n", n, oneLine(history.Describe(ev), 200))
-				for _, m := range messages(ctx, c, ev, shown) {
-					fmt.Fprintf(&b, "         %s\n", m)
+				for _, m := range scenario.Messages(ctx, c, ev, shown) {
+					fmt.Fprintf(&b, "         %s\n", messageLine(m))
 				}
 			}
 		}
@@ -56,7 +55,7 @@ func (a *app) summary(b *strings.Builder, v *shown) {
 	field("name", v.Name)
 	field("status", v.Status)
 	field("started", moment(v.Started))
-	field("took", v.took())
+	field("took", took(v.Listed))
 	field("scenario", v.Scenario)
 	field("program", v.Program)
 	if v.Live {
@@ -88,52 +87,10 @@ func (a *app) waits(b *strings.Builder, v *shown) {
 	}
 }
 
-// messages are the messages that an event's data refers to and that were not shown
-// before, each in a line.
-func messages(ctx context.Context, c *durable.Client, ev *history.Event, shown map[history.Hash]bool) (lines []string) {
-	var data any
-	if json.Unmarshal(ev.Data, &data) != nil {
-		return nil
-	}
-	load := func(r durable.Ref) ([]byte, error) { return c.Load(ctx, r) }
-	for _, r := range references(data) {
-		if shown[r.Hash] {
-			continue
-		}
-		shown[r.Hash] = true
-		// What cannot be read as a message is a payload of another kind.
-		if m, err := memory.Message(load, r); err == nil && m.Role != "" {
-			lines = append(lines, messageLine(m))
-		}
-	}
-	return lines
-}
-
 func messageLine(m models.Message) string {
 	line := string(m.Role) + ":" + prefixed(" ", oneLine(m.Content, 160))
 	for _, call := range m.ToolCalls {
 		line += " [" + call.Name + " " + oneLine(call.Arguments, 120) + "]"
 	}
 	return line
-}
-
-// references finds the references in data, at any depth.
-func references(data any) (refs []durable.Ref) {
-	switch x := data.(type) {
-	case []any:
-		for _, e := range x {
-			refs = append(refs, references(e)...)
-		}
-	case map[string]any:
-		var h history.Hash
-		text, isText := x["hash"].(string)
-		size, isNumber := x["size"].(float64)
-		if isText && isNumber && len(x) == 2 && h.UnmarshalText([]byte(text)) == nil {
-			return []durable.Ref{{Hash: h, Size: int(size)}}
-		}
-		for _, k := range sortedKeys(x) {
-			refs = append(refs, references(x[k])...)
-		}
-	}
-	return refs
 }
