@@ -81,10 +81,16 @@ func Question(a agents.Approval) string {
 	return a.Agent + " wants to call " + a.Tool + ": " + a.Question
 }
 
+// Message is a message of a conversation, and where it is stored.
+type Message struct {
+	models.Message
+	Ref durable.Ref
+}
+
 // Messages reads the messages that an event's data refers to and that were not given
 // before: seen has the payloads that were, and takes those that are now. What cannot be
 // read as a message is a payload of another kind, and left out.
-func Messages(ctx context.Context, c *durable.Client, ev *history.Event, seen map[history.Hash]bool) (list []models.Message) {
+func Messages(ctx context.Context, c *durable.Client, ev *history.Event, seen map[history.Hash]bool) (list []Message) {
 	var data any
 	if json.Unmarshal(ev.Data, &data) != nil {
 		return nil
@@ -96,7 +102,7 @@ func Messages(ctx context.Context, c *durable.Client, ev *history.Event, seen ma
 		}
 		seen[r.Hash] = true
 		if m, err := memory.Message(load, r); err == nil && m.Role != "" {
-			list = append(list, m)
+			list = append(list, Message{m, r})
 		}
 	}
 	return list

@@ -37,7 +37,7 @@ func (a *app) printShown(ctx context.Context, c *durable.Client, v *shown) error
 			for n, ev := range x.Events {
 				fmt.Fprintf(&b, "%5d  %s\n", n, oneLine(history.Describe(ev), 200))
 				for _, m := range scenario.Messages(ctx, c, ev, shown) {
-					fmt.Fprintf(&b, "         %s\n", messageLine(m))
+					fmt.Fprintf(&b, "         %s\n", messageLine(m.Message))
 				}
 			}
 		}
