@@ -15,6 +15,8 @@ const hubHeader = "taskhub"
 // Service is a task hub as it is served.
 type Service struct {
 	Hub Hub
+	// Workers give the hub's work to other programs; nil: it runs its own definitions only.
+	Workers *Workers
 }
 
 // Directory finds the task hubs of a server by their names.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -198,21 +199,33 @@ func (c *sidecar) QueryInstances(ctx context.Context, m *protocol.QueryInstances
 
 // StreamInstanceHistory streams an execution's history. A client that asks for an unknown instance
 // gets nothing, as the SDKs expect; where the history is for work, or the execution is named, it is
-// an error.
+// an error. For work it is the history that the worker's item left out: without what workers do not
+// get, and as far as it went when the item was made.
 func (c *sidecar) StreamInstanceHistory(m *protocol.StreamInstanceHistoryRequest, out protocol.TaskHubSidecarService_StreamInstanceHistoryServer) error {
-	hub, err := c.s.hub(out.Context())
+	service, err := c.s.service(out.Context())
 	if err != nil {
 		return err
 	}
+	hub, work := service.Hub, m.GetForWorkItemProcessing()
 	execution := m.GetExecutionId().GetValue()
+	left := int64(math.MaxInt64)
+	if work {
+		left = service.Workers.pastEvents(history.Instance{ID: m.GetInstanceId(), Execution: execution})
+	}
 	chunk := &protocol.HistoryChunk{}
 	size := 0
 	for ev, err := range hub.History(out.Context(), m.GetInstanceId(), execution) {
-		if errors.Is(err, engine.ErrNotFound) && execution == "" && !m.GetForWorkItemProcessing() {
+		if errors.Is(err, engine.ErrNotFound) && execution == "" && !work {
 			return nil
 		}
 		if err != nil {
 			return toStatus(err)
+		}
+		if left--; left < 0 {
+			break
+		}
+		if work && !forWorkers(ev.Kind) {
+			continue
 		}
 		e, err := history.ToProto(ev)
 		if err != nil {

@@ -41,13 +41,18 @@ type Server struct {
 
 // Serve serves hub on lis, which it owns from then on, until Close. info tells clients who serves.
 func Serve(lis net.Listener, hub Hub, info Info) *Server {
+	return serve(lis, alone{&Service{Hub: hub}}, info)
+}
+
+// serve serves the hubs of a directory.
+func serve(lis net.Listener, d Directory, info Info) *Server {
 	if info.PID == 0 {
 		info.PID = os.Getpid()
 	}
 	if info.Since.IsZero() {
 		info.Since = time.Now()
 	}
-	s := &Server{directory: alone{&Service{Hub: hub}}, info: info, grace: closeGrace, served: make(chan struct{})}
+	s := &Server{directory: d, info: info, grace: closeGrace, served: make(chan struct{})}
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(grpc.MaxRecvMsgSize(maxReceive))
 	protocol.RegisterTaskHubSidecarServiceServer(s.grpc, &sidecar{s: s})

@@ -152,3 +152,19 @@ func (s *Sink[W]) pick() *entry[W] {
 	}
 	return nil
 }
+
+// Add lets a name in, with its versions or with any: what was added before stays.
+func (f Filter) Add(name string, versions []string) {
+	known, before := f[name]
+	switch {
+	case len(versions) == 0, before && known == nil:
+		f[name] = nil
+		return
+	case !before:
+		known = Versions{}
+		f[name] = known
+	}
+	for _, v := range versions {
+		known[v] = true
+	}
+}

@@ -1,0 +1,81 @@
+package taskhub
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/internal/protocol"
+	"github.com/agentrun-dev/agentrun/internal/worklist"
+)
+
+// errPart ends a landing with nothing but another part of an answer.
+var errPart = errors.New("the answer is not complete")
+
+// maxTrace bounds what is kept of an execution's trace context, in bytes.
+const maxTrace = 1024
+
+// completeTurn takes a worker's answer to an orchestration's turn and returns when it is on disk.
+func (w *Workers) completeTurn(ctx context.Context, m *protocol.OrchestratorResponse) error {
+	return w.land(ctx, flightID{kind: worklist.Orchestration, instance: m.GetInstanceId()}, m.GetCompletionToken(), func(f *flight) error {
+		whole, err := w.part(f, m)
+		if err != nil {
+			return err
+		}
+		if whole == nil {
+			return errPart
+		}
+		if whole.GetRequiresHistory() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			n, _ := w.notes.get(f.subject)
+			n.inline = true
+			w.notes.put(f.subject, n, 1)
+			return errAgain
+		}
+		if err := answerTurn(f.turn, f.events, whole); err != nil {
+			return err
+		}
+		if err := f.work.(turnWork).Complete(w.ctx, f.turn); err != nil {
+			return err
+		}
+		w.extendPast(f.turn)
+		w.keepTrace(f, whole.GetOrchestrationTraceContext())
+		return nil
+	})
+}
+
+// keepTrace remembers the span that the worker has made for an execution, which it gets with each
+// later turn. It is kept in memory only, and not for ever: without it the worker makes a new span.
+func (w *Workers) keepTrace(f *flight, m *protocol.OrchestrationTraceContext) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := f.turn.Instance
+	if n := len(f.turn.Actions); n > 0 && f.turn.Actions[n-1].Kind == history.ExecutionCompleted {
+		w.traces.drop(i)
+	} else if m != nil && proto.Size(m) <= maxTrace {
+		w.traces.put(i, m, 1)
+	}
+}
+
+// completeCall takes the outcome of an activity.
+func (w *Workers) completeCall(ctx context.Context, m *protocol.ActivityResponse) error {
+	id := flightID{kind: worklist.Activity, instance: m.GetInstanceId(), task: m.GetTaskId()}
+	return w.land(ctx, id, m.GetCompletionToken(), func(f *flight) error {
+		o, err := outcomeOf(payloadOf(m.GetResult()), m.GetFailureDetails())
+		if err != nil {
+			return err
+		}
+		return f.work.(callWork).Complete(w.ctx, f.call, o)
+	})
+}
+
+// abandon takes back an item that a worker does not want to answer.
+func (w *Workers) abandon(ctx context.Context, kind worklist.Kind, token string) error {
+	if token == "" {
+		return nil
+	}
+	return w.land(ctx, flightID{kind: kind}, token, func(*flight) error { return errAgain })
+}

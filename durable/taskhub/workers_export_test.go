@@ -1,0 +1,41 @@
+package taskhub
+
+import (
+	"context"
+	"net"
+
+	"github.com/agentrun-dev/agentrun/internal/protocol"
+)
+
+// ServeService serves a hub together with its workers.
+func ServeService(lis net.Listener, s *Service) *Server { return serve(lis, alone{s}, Info{}) }
+
+// Stream serves a worker whose messages go to send.
+func (w *Workers) Stream(ctx context.Context, m *protocol.GetWorkItemsRequest, send func(*protocol.WorkItem) error) error {
+	return w.serve(ctx, m, sendFunc(send))
+}
+
+type sendFunc func(*protocol.WorkItem) error
+
+func (f sendFunc) Send(m *protocol.WorkItem) error { return f(m) }
+
+// The answers of workers, without a connection between.
+
+func (w *Workers) CompleteTurn(ctx context.Context, m *protocol.OrchestratorResponse) error {
+	return w.completeTurn(ctx, m)
+}
+
+func (w *Workers) CompleteCall(ctx context.Context, m *protocol.ActivityResponse) error {
+	return w.completeCall(ctx, m)
+}
+
+func (w *Workers) CompleteBatch(ctx context.Context, m *protocol.EntityBatchResult) error {
+	return w.completeBatch(ctx, m)
+}
+
+// Remembered counts what Workers keep beyond what waits.
+func (w *Workers) Remembered() (tokens, orphans, notes, partial int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.tokens), len(w.orphans.places), len(w.notes.places), w.partial
+}
