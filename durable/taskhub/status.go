@@ -26,6 +26,10 @@ var (
 	ErrClosed = errors.New("the connection to the task hub was closed")
 )
 
+// ErrLimit: what a client asks for is beyond a limit of the server; the text says which, and how it is
+// raised.
+var ErrLimit = errors.New("beyond a limit of the server")
+
 // errEnding answers those who wait when the server is closed.
 var errEnding = errors.New("it is ending")
 
@@ -43,6 +47,8 @@ var kinds = []struct {
 	{engine.ErrNotEnded, codes.FailedPrecondition},
 	{engine.ErrCannotRewind, codes.FailedPrecondition},
 	{engine.ErrSetAside, codes.DataLoss},
+	{ErrLimit, codes.ResourceExhausted},
+	{ErrOneHub, codes.Unimplemented},
 	{context.DeadlineExceeded, codes.DeadlineExceeded},
 	{context.Canceled, codes.Canceled},
 	{errEnding, codes.Unavailable},

@@ -8,7 +8,7 @@ import (
 )
 
 // ServeService serves a hub together with its workers.
-func ServeService(lis net.Listener, s *Service) *Server { return serve(lis, alone{s}, Info{}) }
+func ServeService(lis net.Listener, s *Service) *Server { return ServeAll(lis, alone{s}, ServerOptions{}) }
 
 // Stream serves a worker whose messages go to send.
 func (w *Workers) Stream(ctx context.Context, m *protocol.GetWorkItemsRequest, send func(*protocol.WorkItem) error) error {

@@ -633,6 +633,86 @@ func (x *PayloadPart) GetData() []byte {
 	return nil
 }
 
+type ListHubsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListHubsRequest) Reset() {
+	*x = ListHubsRequest{}
+	mi := &file_agentrun_local_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListHubsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListHubsRequest) ProtoMessage() {}
+
+func (x *ListHubsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agentrun_local_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListHubsRequest.ProtoReflect.Descriptor instead.
+func (*ListHubsRequest) Descriptor() ([]byte, []int) {
+	return file_agentrun_local_proto_rawDescGZIP(), []int{10}
+}
+
+type ListHubsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Names         []string               `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListHubsResponse) Reset() {
+	*x = ListHubsResponse{}
+	mi := &file_agentrun_local_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListHubsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListHubsResponse) ProtoMessage() {}
+
+func (x *ListHubsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agentrun_local_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListHubsResponse.ProtoReflect.Descriptor instead.
+func (*ListHubsResponse) Descriptor() ([]byte, []int) {
+	return file_agentrun_local_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListHubsResponse) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
 var File_agentrun_local_proto protoreflect.FileDescriptor
 
 const file_agentrun_local_proto_rawDesc = "" +
@@ -684,14 +764,18 @@ const file_agentrun_local_proto_rawDesc = "" +
 	"\x0ePayloadRequest\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\fR\x04hash\"!\n" +
 	"\vPayloadPart\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data2\xa6\x03\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\x11\n" +
+	"\x0fListHubsRequest\"(\n" +
+	"\x10ListHubsResponse\x12\x14\n" +
+	"\x05names\x18\x01 \x03(\tR\x05names2\xfb\x03\n" +
 	"\x05Local\x12V\n" +
 	"\tHandshake\x12#.agentrun.local.v1.HandshakeRequest\x1a$.agentrun.local.v1.HandshakeResponse\x12J\n" +
 	"\x05Query\x12\x1f.agentrun.local.v1.QueryRequest\x1a .agentrun.local.v1.QueryResponse\x12Y\n" +
 	"\n" +
 	"Executions\x12$.agentrun.local.v1.ExecutionsRequest\x1a%.agentrun.local.v1.ExecutionsResponse\x12N\n" +
 	"\aHistory\x12!.agentrun.local.v1.HistoryRequest\x1a\x1e.agentrun.local.v1.HistoryRows0\x01\x12N\n" +
-	"\aPayload\x12!.agentrun.local.v1.PayloadRequest\x1a\x1e.agentrun.local.v1.PayloadPart0\x01B4Z2github.com/agentrun-dev/agentrun/internal/protocolb\x06proto3"
+	"\aPayload\x12!.agentrun.local.v1.PayloadRequest\x1a\x1e.agentrun.local.v1.PayloadPart0\x01\x12S\n" +
+	"\bListHubs\x12\".agentrun.local.v1.ListHubsRequest\x1a#.agentrun.local.v1.ListHubsResponseB4Z2github.com/agentrun-dev/agentrun/internal/protocolb\x06proto3"
 
 var (
 	file_agentrun_local_proto_rawDescOnce sync.Once
@@ -705,7 +789,7 @@ func file_agentrun_local_proto_rawDescGZIP() []byte {
 	return file_agentrun_local_proto_rawDescData
 }
 
-var file_agentrun_local_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_agentrun_local_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_agentrun_local_proto_goTypes = []any{
 	(*HandshakeRequest)(nil),      // 0: agentrun.local.v1.HandshakeRequest
 	(*HandshakeResponse)(nil),     // 1: agentrun.local.v1.HandshakeResponse
@@ -717,32 +801,36 @@ var file_agentrun_local_proto_goTypes = []any{
 	(*HistoryRows)(nil),           // 7: agentrun.local.v1.HistoryRows
 	(*PayloadRequest)(nil),        // 8: agentrun.local.v1.PayloadRequest
 	(*PayloadPart)(nil),           // 9: agentrun.local.v1.PayloadPart
-	nil,                           // 10: agentrun.local.v1.QueryRequest.TagsEntry
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(OrchestrationStatus)(0),      // 12: OrchestrationStatus
-	(*OrchestrationState)(nil),    // 13: OrchestrationState
+	(*ListHubsRequest)(nil),       // 10: agentrun.local.v1.ListHubsRequest
+	(*ListHubsResponse)(nil),      // 11: agentrun.local.v1.ListHubsResponse
+	nil,                           // 12: agentrun.local.v1.QueryRequest.TagsEntry
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(OrchestrationStatus)(0),      // 14: OrchestrationStatus
+	(*OrchestrationState)(nil),    // 15: OrchestrationState
 }
 var file_agentrun_local_proto_depIdxs = []int32{
-	11, // 0: agentrun.local.v1.HandshakeResponse.since:type_name -> google.protobuf.Timestamp
-	12, // 1: agentrun.local.v1.QueryRequest.statuses:type_name -> OrchestrationStatus
-	11, // 2: agentrun.local.v1.QueryRequest.created_from:type_name -> google.protobuf.Timestamp
-	11, // 3: agentrun.local.v1.QueryRequest.created_to:type_name -> google.protobuf.Timestamp
-	10, // 4: agentrun.local.v1.QueryRequest.tags:type_name -> agentrun.local.v1.QueryRequest.TagsEntry
-	11, // 5: agentrun.local.v1.QueryRequest.completed_from:type_name -> google.protobuf.Timestamp
-	11, // 6: agentrun.local.v1.QueryRequest.completed_to:type_name -> google.protobuf.Timestamp
-	13, // 7: agentrun.local.v1.QueryResponse.instances:type_name -> OrchestrationState
+	13, // 0: agentrun.local.v1.HandshakeResponse.since:type_name -> google.protobuf.Timestamp
+	14, // 1: agentrun.local.v1.QueryRequest.statuses:type_name -> OrchestrationStatus
+	13, // 2: agentrun.local.v1.QueryRequest.created_from:type_name -> google.protobuf.Timestamp
+	13, // 3: agentrun.local.v1.QueryRequest.created_to:type_name -> google.protobuf.Timestamp
+	12, // 4: agentrun.local.v1.QueryRequest.tags:type_name -> agentrun.local.v1.QueryRequest.TagsEntry
+	13, // 5: agentrun.local.v1.QueryRequest.completed_from:type_name -> google.protobuf.Timestamp
+	13, // 6: agentrun.local.v1.QueryRequest.completed_to:type_name -> google.protobuf.Timestamp
+	15, // 7: agentrun.local.v1.QueryResponse.instances:type_name -> OrchestrationState
 	0,  // 8: agentrun.local.v1.Local.Handshake:input_type -> agentrun.local.v1.HandshakeRequest
 	2,  // 9: agentrun.local.v1.Local.Query:input_type -> agentrun.local.v1.QueryRequest
 	4,  // 10: agentrun.local.v1.Local.Executions:input_type -> agentrun.local.v1.ExecutionsRequest
 	6,  // 11: agentrun.local.v1.Local.History:input_type -> agentrun.local.v1.HistoryRequest
 	8,  // 12: agentrun.local.v1.Local.Payload:input_type -> agentrun.local.v1.PayloadRequest
-	1,  // 13: agentrun.local.v1.Local.Handshake:output_type -> agentrun.local.v1.HandshakeResponse
-	3,  // 14: agentrun.local.v1.Local.Query:output_type -> agentrun.local.v1.QueryResponse
-	5,  // 15: agentrun.local.v1.Local.Executions:output_type -> agentrun.local.v1.ExecutionsResponse
-	7,  // 16: agentrun.local.v1.Local.History:output_type -> agentrun.local.v1.HistoryRows
-	9,  // 17: agentrun.local.v1.Local.Payload:output_type -> agentrun.local.v1.PayloadPart
-	13, // [13:18] is the sub-list for method output_type
-	8,  // [8:13] is the sub-list for method input_type
+	10, // 13: agentrun.local.v1.Local.ListHubs:input_type -> agentrun.local.v1.ListHubsRequest
+	1,  // 14: agentrun.local.v1.Local.Handshake:output_type -> agentrun.local.v1.HandshakeResponse
+	3,  // 15: agentrun.local.v1.Local.Query:output_type -> agentrun.local.v1.QueryResponse
+	5,  // 16: agentrun.local.v1.Local.Executions:output_type -> agentrun.local.v1.ExecutionsResponse
+	7,  // 17: agentrun.local.v1.Local.History:output_type -> agentrun.local.v1.HistoryRows
+	9,  // 18: agentrun.local.v1.Local.Payload:output_type -> agentrun.local.v1.PayloadPart
+	11, // 19: agentrun.local.v1.Local.ListHubs:output_type -> agentrun.local.v1.ListHubsResponse
+	14, // [14:20] is the sub-list for method output_type
+	8,  // [8:14] is the sub-list for method input_type
 	8,  // [8:8] is the sub-list for extension type_name
 	8,  // [8:8] is the sub-list for extension extendee
 	0,  // [0:8] is the sub-list for field type_name
@@ -760,7 +848,7 @@ func file_agentrun_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agentrun_local_proto_rawDesc), len(file_agentrun_local_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,6 +34,7 @@ const (
 	Local_Executions_FullMethodName = "/agentrun.local.v1.Local/Executions"
 	Local_History_FullMethodName    = "/agentrun.local.v1.Local/History"
 	Local_Payload_FullMethodName    = "/agentrun.local.v1.Local/Payload"
+	Local_ListHubs_FullMethodName   = "/agentrun.local.v1.Local/ListHubs"
 )
 
 // LocalClient is the client API for Local service.
@@ -51,6 +52,9 @@ type LocalClient interface {
 	History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[HistoryRows], error)
 	// Payload streams the bytes that have a hash.
 	Payload(ctx context.Context, in *PayloadRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PayloadPart], error)
+	// ListHubs lists the task hubs that the caller may see, sorted. The other calls are for the hub
+	// that their header names, as those of the public protocol.
+	ListHubs(ctx context.Context, in *ListHubsRequest, opts ...grpc.CallOption) (*ListHubsResponse, error)
 }
 
 type localClient struct {
@@ -129,6 +133,16 @@ func (c *localClient) Payload(ctx context.Context, in *PayloadRequest, opts ...g
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Local_PayloadClient = grpc.ServerStreamingClient[PayloadPart]
 
+func (c *localClient) ListHubs(ctx context.Context, in *ListHubsRequest, opts ...grpc.CallOption) (*ListHubsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListHubsResponse)
+	err := c.cc.Invoke(ctx, Local_ListHubs_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LocalServer is the server API for Local service.
 // All implementations must embed UnimplementedLocalServer
 // for forward compatibility.
@@ -144,6 +158,9 @@ type LocalServer interface {
 	History(*HistoryRequest, grpc.ServerStreamingServer[HistoryRows]) error
 	// Payload streams the bytes that have a hash.
 	Payload(*PayloadRequest, grpc.ServerStreamingServer[PayloadPart]) error
+	// ListHubs lists the task hubs that the caller may see, sorted. The other calls are for the hub
+	// that their header names, as those of the public protocol.
+	ListHubs(context.Context, *ListHubsRequest) (*ListHubsResponse, error)
 	mustEmbedUnimplementedLocalServer()
 }
 
@@ -168,6 +185,9 @@ func (UnimplementedLocalServer) History(*HistoryRequest, grpc.ServerStreamingSer
 }
 func (UnimplementedLocalServer) Payload(*PayloadRequest, grpc.ServerStreamingServer[PayloadPart]) error {
 	return status.Error(codes.Unimplemented, "method Payload not implemented")
+}
+func (UnimplementedLocalServer) ListHubs(context.Context, *ListHubsRequest) (*ListHubsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListHubs not implemented")
 }
 func (UnimplementedLocalServer) mustEmbedUnimplementedLocalServer() {}
 func (UnimplementedLocalServer) testEmbeddedByValue()               {}
@@ -266,6 +286,24 @@ func _Local_Payload_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Local_PayloadServer = grpc.ServerStreamingServer[PayloadPart]
 
+func _Local_ListHubs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListHubsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LocalServer).ListHubs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Local_ListHubs_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LocalServer).ListHubs(ctx, req.(*ListHubsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Local_ServiceDesc is the grpc.ServiceDesc for Local service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -284,6 +322,10 @@ var Local_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Executions",
 			Handler:    _Local_Executions_Handler,
+		},
+		{
+			MethodName: "ListHubs",
+			Handler:    _Local_ListHubs_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
