@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/store"
@@ -11,12 +13,15 @@ import (
 )
 
 // serve lets other processes in.
-func (rt *Runtime) serve(path string) error {
+func (rt *Runtime) serve(path string, by func(net.Listener) io.Closer) error {
 	lis, err := taskhub.Listen(taskhub.SocketPath(path))
 	if err != nil {
 		return fmt.Errorf("the task hub's socket: %w", err)
 	}
-	rt.server = taskhub.Serve(lis, rt.engine, taskhub.Info{})
+	if by == nil {
+		by = func(lis net.Listener) io.Closer { return taskhub.Serve(lis, rt.engine, taskhub.Info{}) }
+	}
+	rt.server = by(lis)
 	return nil
 }
 

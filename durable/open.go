@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/agentrun-dev/agentrun/durable/store"
 	"github.com/agentrun-dev/agentrun/durable/store/memory"
 	"github.com/agentrun-dev/agentrun/durable/store/sqlite"
+	"github.com/agentrun-dev/agentrun/durable/taskhub"
 )
 
 // Options tune a runtime; the zero value works.
@@ -38,6 +40,11 @@ type Options struct {
 	// waits until it lets go or ctx ends. nil: OpenWith fails with a
 	// *store.HeldError.
 	OnHeld func(*store.HeldError)
+	// Serve lets other processes in at the socket beside the database, in place of the
+	// server of this hub alone, and gives what ends that. It is for a program that
+	// serves more than one hub; it must not wait for the runtime, which is not there
+	// yet. nil: other processes reach this hub.
+	Serve func(net.Listener) io.Closer
 	// Logger is where orchestrations and the engine log. nil: slog.Default().
 	Logger *slog.Logger
 	// Now is the clock; nil: time.Now. Timers run on the real one.
@@ -103,7 +110,7 @@ func OpenWith(ctx context.Context, url string, o Options, defs ...Definition) (*
 	if err != nil {
 		return nil, err
 	}
-	if err := rt.serve(path); err != nil {
+	if err := rt.serve(path, o.Serve); err != nil {
 		return nil, errors.Join(err, rt.Close())
 	}
 	return rt, nil
@@ -162,6 +169,10 @@ func OpenStore(ctx context.Context, s store.Store, o Options, defs ...Definition
 
 // Client gives the client of this runtime's hub.
 func (rt *Runtime) Client() *Client { return rt.client }
+
+// Hub is the hub without the types of a program, as servers give it to other
+// programs.
+func (rt *Runtime) Hub() taskhub.Hub { return rt.engine }
 
 // Done is closed when the runtime stopped: by Close, or because its store failed
 // in a way that it cannot go on from; then Err tells which.

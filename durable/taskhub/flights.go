@@ -168,7 +168,7 @@ func (w *Workers) approach(id flightID, token string) (f *flight, landed <-chan 
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.ctx.Err() != nil {
-		return nil, nil, toStatus(errEnding)
+		return nil, nil, toStatus(ErrEnding)
 	}
 	if f = w.tokens[token]; token == "" {
 		f = w.byID[id]

@@ -133,6 +133,13 @@ func stack() string { return string(debug.Stack()) }
 //
 // Close the server before the engine, and both before the store's lease is given back.
 func (s *Server) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.grace)
+	defer cancel()
+	return s.Shutdown(ctx)
+}
+
+// Shutdown is Close with a grace of the caller's: it lasts until ctx is done.
+func (s *Server) Shutdown(ctx context.Context) error {
 	s.closing.Do(func() {
 		s.health.Shutdown()
 		s.end()
@@ -143,7 +150,7 @@ func (s *Server) Close() error {
 		}()
 		select {
 		case <-stopped:
-		case <-time.After(s.grace):
+		case <-ctx.Done():
 			s.grpc.Stop()
 			<-stopped
 		}
@@ -161,10 +168,10 @@ func (s *Server) Close() error {
 func (s *Server) Done() <-chan struct{} { return s.served }
 
 // whileServing gives the context of a call that may take as long as it likes: it is done also when
-// the server closes, with errEnding as its cause.
+// the server closes, with ErrEnding as its cause.
 func (s *Server) whileServing(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(s.ending, func() { cancel(errEnding) })
+	stop := context.AfterFunc(s.ending, func() { cancel(ErrEnding) })
 	return ctx, func() {
 		stop()
 		cancel(nil)

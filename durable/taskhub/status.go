@@ -30,8 +30,8 @@ var (
 // raised.
 var ErrLimit = errors.New("beyond a limit of the server")
 
-// errEnding answers those who wait when the server is closed.
-var errEnding = errors.New("it is ending")
+// ErrEnding answers those who wait when the server is closed, and those who come then.
+var ErrEnding = errors.New("it is ending")
 
 // kinds pairs the errors of a hub with their status codes, for both directions. Of several that
 // could match, the first counts. The protocol's clients try again after UNAVAILABLE and take every
@@ -51,7 +51,7 @@ var kinds = []struct {
 	{ErrOneHub, codes.Unimplemented},
 	{context.DeadlineExceeded, codes.DeadlineExceeded},
 	{context.Canceled, codes.Canceled},
-	{errEnding, codes.Unavailable},
+	{ErrEnding, codes.Unavailable},
 	{engine.ErrClosed, codes.Unavailable},
 	{store.ErrClosed, codes.Unavailable},
 	{store.ErrFenced, codes.Unavailable},

@@ -64,7 +64,7 @@ func (w *Workers) serve(ctx context.Context, m *protocol.GetWorkItemsRequest, ou
 	w.mu.Lock()
 	if w.open.Err() != nil {
 		w.mu.Unlock()
-		return toStatus(&callError{errDraining.Error(), errEnding})
+		return toStatus(&callError{errDraining.Error(), ErrEnding})
 	}
 	s.sink = w.list.Join(takes)
 	w.streams[s] = struct{}{}
@@ -126,7 +126,7 @@ func (s *workStream) run(ctx context.Context, out sender) error {
 		}
 		silence.Reset(s.w.opts.Ping)
 	}
-	if s.w.open.Err() != nil || errors.Is(context.Cause(ctx), errEnding) {
+	if s.w.open.Err() != nil || errors.Is(context.Cause(ctx), ErrEnding) {
 		return nil
 	}
 	return toStatus(context.Cause(ctx))
