@@ -53,10 +53,9 @@ func (a alone) Delete(context.Context, string) error              { return errAl
 
 var errAlone = fmt.Errorf("%w; several are served by: agentrun serve", ErrOneHub)
 
-// hubNames is what the name of a hub looks like, in lower case: it is the name of a file too, on
-// every system.
+// hubNames is what the name of a hub looks like: it is the name of a file too, on every system.
 var (
-	hubNames    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+	hubNames    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 	deviceNames = regexp.MustCompile(`^(con|prn|aux|nul|com[0-9]|lpt[0-9])$`) // of Windows
 )
 
@@ -65,7 +64,7 @@ var (
 // file systems where hubs lie. Any other name is [engine.ErrInvalid].
 func HubName(name string) (string, error) {
 	kept := strings.ToLower(name)
-	if len(name) > 64 || !hubNames.MatchString(kept) || deviceNames.MatchString(kept) {
+	if !hubNames.MatchString(name) || deviceNames.MatchString(kept) {
 		return "", fmt.Errorf("%w: %.80q cannot be the name of a task hub; use up to 64 letters (a to z), digits, - and _, a letter or digit first", engine.ErrInvalid, name)
 	}
 	return kept, nil
