@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/durable/taskhub"
@@ -18,14 +19,15 @@ import (
 // hubs is the directory of a server: each hub is opened once, by whoever needs it first.
 type hubs struct {
 	place
-	dev    bool
-	most   int // hubs
-	limit  int // instances of a hub; 0: none
-	do     durable.Options
-	log    *slog.Logger
-	defs   []durable.Definition
-	serve  func(net.Listener) io.Closer // the socket of the default hub
-	onHalt func(error)                  // the default hub cannot go on
+	dev     bool
+	most    int // hubs
+	limit   int // instances of a hub; 0: none
+	do      durable.Options
+	workers taskhub.WorkersOptions
+	log     *slog.Logger
+	defs    []durable.Definition
+	serve   func(net.Listener) io.Closer // the socket of the default hub
+	onHalt  func(error)                  // the default hub cannot go on
 
 	ctx    context.Context // of opening; ends when the server closes
 	cancel context.CancelFunc
@@ -49,6 +51,7 @@ type hub struct {
 	err     error
 	rt      *durable.Runtime
 	service *taskhub.Service
+	workers *taskhub.Workers
 
 	ending chan struct{} // closed when it is closed on purpose
 	once   sync.Once
@@ -60,6 +63,7 @@ func (h *hub) close() error {
 	if h.rt == nil {
 		return nil
 	}
+	h.workers.Close()
 	return h.rt.Close()
 }
 
@@ -116,7 +120,8 @@ func (d *hubs) entry(name string, create bool) (*hub, error) {
 // run opens a hub and stays with it to its end.
 func (d *hubs) run(h *hub) {
 	o := d.do
-	o.Hub, o.Logger = h.name, d.log
+	h.workers = taskhub.NewWorkers(d.workers)
+	o.Hub, o.Logger, o.Workers = h.name, d.log, h.workers
 	if h.name == taskhub.DefaultHub {
 		o.Serve = d.serve
 	} else {
@@ -135,7 +140,7 @@ func (d *hubs) run(h *hub) {
 	if d.limit > 0 {
 		served = taskhub.AtMost(served, d.limit)
 	}
-	h.rt, h.service = rt, &taskhub.Service{Hub: served}
+	h.rt, h.service = rt, &taskhub.Service{Hub: served, Workers: h.workers}
 	d.mu.Lock()
 	delete(d.failed, h.name)
 	d.mu.Unlock()
@@ -161,6 +166,7 @@ func (d *hubs) halted(h *hub) {
 		d.onHalt(err)
 		return // it stays in the table, and says to every call why
 	}
+	h.workers.Close()
 	d.log.Error("a task hub stopped; it is opened again", "hub", h.name, "err", err)
 	if err := h.rt.Close(); err != nil {
 		d.log.Warn("a task hub that stopped did not close well", "hub", h.name, "err", err)
@@ -328,6 +334,26 @@ func (d *hubs) health() error {
 		}
 	}
 	return err
+}
+
+// drain gives out no more work, and lets workers answer for what they have, for half the time that
+// ctx has: what they do not answer goes on with the next server.
+func (d *hubs) drain(ctx context.Context) {
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
+		defer cancel()
+	}
+	d.mu.Lock()
+	open := slices.Collect(maps.Values(d.open))
+	d.mu.Unlock()
+	var wait sync.WaitGroup
+	for _, h := range open {
+		if isReady(h) && h.rt != nil {
+			wait.Go(func() { h.workers.Drain(ctx) })
+		}
+	}
+	wait.Wait()
 }
 
 // close ends all hubs, the default one last: it has the lease of the whole.

@@ -52,6 +52,9 @@ type Limits struct {
 	taskhub.Limits
 	Hubs      int // that the server opens; 0: 100
 	Instances int // of a hub, ended ones included; 0: no limit
+	// InFlight is how many items of a kind a worker has at once that does not say how many it
+	// wants, and MaxInFlight bounds those that do; 0: 100 and 10,000.
+	InFlight, MaxInFlight int
 }
 
 func (o Options) withDefaults() Options {

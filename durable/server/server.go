@@ -95,7 +95,8 @@ func (s *Server) directory(definitions []durable.Definition) *hubs {
 	o := &s.options
 	d := &hubs{
 		place: placeOf(o.Store), dev: o.Dev, most: o.Limits.Hubs, limit: o.Limits.Instances, do: o.Durable, log: o.Logger, defs: definitions,
-		open: map[string]*hub{}, going: map[string]bool{}, failed: map[string]error{},
+		workers: taskhub.WorkersOptions{InFlight: o.Limits.InFlight, MaxInFlight: o.Limits.MaxInFlight, Logger: o.Logger},
+		open:    map[string]*hub{}, going: map[string]bool{}, failed: map[string]error{},
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.onHalt = s.fail
@@ -247,12 +248,14 @@ func (s *Server) Close() error {
 	return s.Drain(ctx)
 }
 
-// Drain takes no more calls, tells those who wait that the server is ending, lets the other calls
-// under way finish until ctx ends, and closes the hubs: what runs in this process is cancelled, and
+// Drain gives workers no more work and waits for what they answer to the work that they have, takes
+// no more calls, tells those who wait that the server is ending, lets the other calls under way
+// finish, all that until ctx ends, and closes the hubs: what runs in this process is cancelled, and
 // goes on with the next server. It is safe to call more than once, and returns when all is closed.
 func (s *Server) Drain(ctx context.Context) error {
 	s.closing.Do(func() {
 		close(s.draining)
+		s.hubs.drain(ctx)
 		err := s.grpc.Shutdown(ctx)
 		if e := s.http.Shutdown(ctx); e != nil {
 			err = errors.Join(err, s.http.Close()) // e says only that ctx has ended

@@ -77,6 +77,11 @@ func (w *Workers) forget(f *flight) {
 		return // who lands it does
 	}
 	delete(w.tokens, f.token)
+	if _, awaited := w.awaited[f]; awaited {
+		if delete(w.awaited, f); len(w.awaited) == 0 {
+			close(w.answered)
+		}
+	}
 	if w.byID[f.id] == f {
 		delete(w.byID, f.id)
 	}

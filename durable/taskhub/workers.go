@@ -76,6 +76,9 @@ type Workers struct {
 	pasts   *lru[history.Instance, past]
 	traces  *lru[history.Instance, *protocol.OrchestrationTraceContext]
 	partial int // bytes of answers that are incomplete
+
+	awaited  map[*flight]struct{} // what workers had when draining began; nil before
+	answered chan struct{}        // closed when it is empty
 }
 
 // NewWorkers makes Workers, which no worker is connected to.
@@ -205,9 +208,30 @@ func (w *Workers) delay(s subject) time.Duration {
 	return time.Until(n.until)
 }
 
-// Drain gives out no more work and ends the workers' connections, which they take for the end of
-// the server and nothing wrong. What they answer is still taken, until Close.
-func (w *Workers) Drain() { w.drain() }
+// Drain gives out no more work, ends the workers' connections, which they take for the end of the
+// server and nothing wrong, and waits until they have answered what they had, or ctx ends. Answers
+// are taken until Close.
+func (w *Workers) Drain(ctx context.Context) {
+	w.mu.Lock()
+	if w.answered == nil { // the first time
+		w.answered = make(chan struct{})
+		w.awaited = map[*flight]struct{}{}
+		for _, f := range w.tokens {
+			if f.state != lost {
+				w.awaited[f] = struct{}{}
+			}
+		}
+		if len(w.awaited) == 0 {
+			close(w.answered)
+		}
+	}
+	w.mu.Unlock()
+	w.drain()
+	select {
+	case <-w.answered:
+	case <-ctx.Done():
+	}
+}
 
 // errDraining tells workers to look for another server.
 var errDraining = errors.New("the server is ending: it gives out no more work")

@@ -8,7 +8,9 @@ import (
 )
 
 // ServeService serves a hub together with its workers.
-func ServeService(lis net.Listener, s *Service) *Server { return ServeAll(lis, alone{s}, ServerOptions{}) }
+func ServeService(lis net.Listener, s *Service) *Server {
+	return ServeAll(lis, alone{s}, ServerOptions{})
+}
 
 // Stream serves a worker whose messages go to send.
 func (w *Workers) Stream(ctx context.Context, m *protocol.GetWorkItemsRequest, send func(*protocol.WorkItem) error) error {

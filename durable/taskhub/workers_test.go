@@ -23,7 +23,7 @@ import (
 // TestWorkItems has one item of each kind, as a worker gets it and answers it.
 func TestWorkItems(t *testing.T) {
 	w := newWorkers(t, taskhub.WorkersOptions{})
-	sdk := connect(t, broken{}, w)
+	sdk := connectWorker(t, broken{}, w)
 	turn := offerTurn(w, "chain", []*history.Event{
 		{Kind: history.OrchestratorStarted, ID: -1, Time: clock},
 		{Kind: history.TaskScheduled, ID: 4, Time: clock, Name: "before", Call: 7, Attempt: 2},
@@ -92,7 +92,7 @@ func TestWorkItems(t *testing.T) {
 
 // TestNoWorkers has a hub that runs its own definitions only.
 func TestNoWorkers(t *testing.T) {
-	sdk := connect(t, broken{}, nil)
+	sdk := connectWorker(t, broken{}, nil)
 	stream, err := sdk.GetWorkItems(t.Context(), &protocol.GetWorkItemsRequest{})
 	if err == nil {
 		_, err = stream.Recv()
@@ -105,7 +105,7 @@ func TestNoWorkers(t *testing.T) {
 // TestPing keeps a connection that nothing is sent on from being given up.
 func TestPing(t *testing.T) {
 	w := newWorkers(t, taskhub.WorkersOptions{Ping: time.Millisecond})
-	one := work(t, connect(t, broken{}, w), &protocol.GetWorkItemsRequest{})
+	one := work(t, connectWorker(t, broken{}, w), &protocol.GetWorkItemsRequest{})
 	for range 3 {
 		if item, err := one.stream.Recv(); err != nil || item.GetHealthPing() == nil || item.CompletionToken != "" {
 			t.Fatalf("got %v, %v; want a ping", item, err)
@@ -116,7 +116,7 @@ func TestPing(t *testing.T) {
 // TestFilters lets two workers share the work by names and versions.
 func TestFilters(t *testing.T) {
 	w := newWorkers(t, taskhub.WorkersOptions{})
-	sdk := connect(t, broken{}, w)
+	sdk := connectWorker(t, broken{}, w)
 	one := work(t, sdk, &protocol.GetWorkItemsRequest{WorkItemFilters: &protocol.WorkItemFilters{
 		Activities: []*protocol.ActivityFilter{{Name: "a", Versions: []string{"1.0.0"}}, {Name: "a", Versions: []string{"3.0.0"}}, {Name: "b", Versions: []string{""}}},
 		Entities:   []*protocol.EntityFilter{{Name: "Counter"}},
@@ -164,9 +164,9 @@ func TestFilters(t *testing.T) {
 }
 
 // TestLimits gives a worker as much as it has said, and the next when it has answered, also in vain.
-func TestLimits(t *testing.T) {
+func TestWorkerLimits(t *testing.T) {
 	w := newWorkers(t, taskhub.WorkersOptions{})
-	sdk := connect(t, broken{}, w)
+	sdk := connectWorker(t, broken{}, w)
 	var calls []*fakeCall
 	for i := range int32(5) {
 		calls = append(calls, offerCall(w, "a", i))
@@ -202,7 +202,7 @@ func TestLimits(t *testing.T) {
 // TestTokens has answers that are repeated, at once and later, to unknown items and of the wrong kind.
 func TestTokens(t *testing.T) {
 	w := newWorkers(t, taskhub.WorkersOptions{})
-	sdk := connect(t, broken{}, w)
+	sdk := connectWorker(t, broken{}, w)
 	one := work(t, sdk, &protocol.GetWorkItemsRequest{})
 	ctx := t.Context()
 	_, err := sdk.CompleteActivityTask(ctx, &protocol.ActivityResponse{CompletionToken: "unknown"})
@@ -257,7 +257,7 @@ func TestTokens(t *testing.T) {
 // counts if it comes first.
 func TestLostWorker(t *testing.T) {
 	w := newWorkers(t, taskhub.WorkersOptions{})
-	sdk := connect(t, broken{}, w)
+	sdk := connectWorker(t, broken{}, w)
 	ctx := t.Context()
 	one := work(t, sdk, &protocol.GetWorkItemsRequest{})
 	first, second := offerCall(w, "a", 1), offerTurn(w, "b", nil, started("b", ""))
@@ -314,7 +314,7 @@ func TestSlowReader(t *testing.T) {
 	})
 	blocked := offerCall(w, "a", 0)
 	<-entered
-	two := work(t, connect(t, broken{}, w), &protocol.GetWorkItemsRequest{})
+	two := work(t, connectWorker(t, broken{}, w), &protocol.GetWorkItemsRequest{})
 	for i := range int32(50) {
 		offerCall(w, "a", i+1)
 	}
@@ -333,11 +333,15 @@ func TestSlowReader(t *testing.T) {
 // TestDrain ends the workers' streams, gives out no more, and takes what they still answer.
 func TestDrain(t *testing.T) {
 	w := newWorkers(t, taskhub.WorkersOptions{})
-	sdk := connect(t, broken{}, w)
+	sdk := connectWorker(t, broken{}, w)
 	one := work(t, sdk, &protocol.GetWorkItemsRequest{})
 	call := offerCall(w, "a", 1)
 	item := one.next()
-	w.Drain()
+	drained := make(chan struct{})
+	go func() {
+		w.Drain(t.Context())
+		close(drained)
+	}()
 	if _, err := one.stream.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("the stream ended with %v", err)
 	}
@@ -350,6 +354,7 @@ func TestDrain(t *testing.T) {
 	if err != nil || len(call.answers()) != 1 {
 		t.Errorf("an answer while draining: %v, %d answers", err, len(call.answers()))
 	}
+	<-drained // with that answer, and not before it: the test would not come here
 	w.Close()
 	w.Close()
 	_, err = sdk.CompleteActivityTask(t.Context(), &protocol.ActivityResponse{CompletionToken: item.CompletionToken})
@@ -359,7 +364,7 @@ func TestDrain(t *testing.T) {
 // TestCloseGivesBack releases what workers hold.
 func TestCloseGivesBack(t *testing.T) {
 	w := newWorkers(t, taskhub.WorkersOptions{})
-	one := work(t, connect(t, broken{}, w), &protocol.GetWorkItemsRequest{})
+	one := work(t, connectWorker(t, broken{}, w), &protocol.GetWorkItemsRequest{})
 	call := offerCall(w, "a", 1)
 	one.next()
 	w.Close()

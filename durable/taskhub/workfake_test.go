@@ -188,7 +188,7 @@ func newWorkers(t testing.TB, o taskhub.WorkersOptions) *taskhub.Workers {
 }
 
 // connect serves a hub with workers, and gives a client as the SDKs have it.
-func connect(t testing.TB, hub taskhub.Hub, w *taskhub.Workers) protocol.TaskHubSidecarServiceClient {
+func connectWorker(t testing.TB, hub taskhub.Hub, w *taskhub.Workers) protocol.TaskHubSidecarServiceClient {
 	t.Helper()
 	lis := bufconn.Listen(1 << 20)
 	server := taskhub.ServeService(lis, &taskhub.Service{Hub: hub, Workers: w})
