@@ -16,8 +16,8 @@ import (
 	"github.com/agentrun-dev/agentrun/internal/protocol"
 )
 
-// TestLimits passes each limit by one, and says which flag raises it.
-func TestLimits(t *testing.T) {
+// TestLimitsOfAServer passes each limit by one, and says which flag raises it.
+func TestLimitsOfAServer(t *testing.T) {
 	waiting := make(chan struct{}, 8)
 	conn := serveTCP(t, taskhub.Alone(patient{newEngine(t), waiting}), taskhub.ServerOptions{Limits: taskhub.Limits{Message: 2000, Payload: 100, Waits: 2}})
 	c := protocol.NewTaskHubSidecarServiceClient(conn)
@@ -61,7 +61,7 @@ func TestLimits(t *testing.T) {
 	<-waiting
 	_, err = c.WaitForInstanceCompletion(t.Context(), &protocol.GetInstanceRequest{InstanceId: "a"})
 	refused("a third wait", err, "waits for 2 instances already; raise that with: agentrun serve --max-waits")
-	other := protocol.NewTaskHubSidecarServiceClient(connect(t, conn.Target()))
+	other := protocol.NewTaskHubSidecarServiceClient(dialTCP(t, conn.Target()))
 	go func() {
 		_, err := other.WaitForInstanceCompletion(t.Context(), &protocol.GetInstanceRequest{InstanceId: "a"})
 		ended <- err

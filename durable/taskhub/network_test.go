@@ -88,10 +88,10 @@ func serveTCP(t testing.TB, d taskhub.Directory, o taskhub.ServerOptions) *grpc.
 			t.Error("close the server:", err)
 		}
 	})
-	return connect(t, lis.Addr().String())
+	return dialTCP(t, lis.Addr().String())
 }
 
-func connect(t testing.TB, address string) *grpc.ClientConn {
+func dialTCP(t testing.TB, address string) *grpc.ClientConn {
 	t.Helper()
 	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -255,7 +255,7 @@ func TestHealthAndReflection(t *testing.T) {
 	}
 	server := taskhub.ServeAll(lis, taskhub.Alone(newEngine(t)), taskhub.ServerOptions{Access: tokens})
 	defer server.Close()
-	conn := connect(t, lis.Addr().String())
+	conn := dialTCP(t, lis.Addr().String())
 	health := grpc_health_v1.NewHealthClient(conn)
 	for _, service := range []string{"", "TaskHubSidecarService", "agentrun.local.v1.Local"} {
 		m, err := health.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: service})
