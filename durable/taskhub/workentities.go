@@ -106,7 +106,7 @@ func answerBatch(b *engine.EntityBatch, ops int, m *protocol.EntityBatchResult) 
 			return invalid("result %d is neither a success nor a failure", i)
 		}
 		failure := r.GetFailure().GetFailureDetails()
-		if r.GetFailure() != nil && failure == nil {
+		if _, failed := r.GetResultType().(*protocol.OperationResult_Failure); failed && failure == nil {
 			failure = &protocol.TaskFailureDetails{ErrorType: "OperationFailed", ErrorMessage: "the operation failed without details"}
 		}
 		o, err := outcomeOf(payloadOf(r.GetSuccess().GetResult()), failure)

@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"github.com/agentrun-dev/agentrun/internal/protocol"
+	"github.com/agentrun-dev/agentrun/internal/worklist"
 )
 
 // ServeService serves a hub together with its workers.
@@ -40,4 +41,8 @@ func (w *Workers) Remembered() (tokens, orphans, notes, partial int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.tokens), len(w.orphans.places), len(w.notes.places), w.partial
+}
+
+func (w *Workers) Abandon(ctx context.Context, token string) error {
+	return w.abandon(ctx, worklist.Orchestration, token)
 }

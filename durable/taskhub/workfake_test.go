@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -146,10 +147,13 @@ func eventSeq(list []*history.Event) iter.Seq2[*history.Event, error] {
 
 // offerTurn offers the turn of an instance o-NAME with a past and news.
 func offerTurn(w *taskhub.Workers, name string, past, news []*history.Event) *fakeTurn {
-	work := &fakeTurn{fakeWork[engine.Turn]{WorkInfo: engine.WorkInfo{Name: name, Instance: "o-" + name}, workers: w}}
-	work.make = func() *engine.Turn {
+	return offerTurnOf(w, name, func() *engine.Turn {
 		return &engine.Turn{Name: name, Instance: history.Instance{ID: "o-" + name, Execution: "e1"}, New: news, Past: eventSeq(past), PastEvents: int64(len(past))}
-	}
+	})
+}
+
+func offerTurnOf(w *taskhub.Workers, name string, turn func() *engine.Turn) *fakeTurn {
+	work := &fakeTurn{fakeWork[engine.Turn]{WorkInfo: engine.WorkInfo{Name: name, Instance: "o-" + name}, workers: w, make: turn}}
 	w.Offer(work)
 	return work
 }
@@ -290,4 +294,12 @@ func kindsOf(list []*history.Event) (s string) {
 		s += fmt.Sprintf("%s %d %s;", ev.Kind, ev.ID, ev.Name)
 	}
 	return s
+}
+
+// partOf is one of the messages of an answer.
+func partOf(index int32, partial bool, actions ...*protocol.OrchestratorAction) *protocol.OrchestratorResponse {
+	m := &protocol.OrchestratorResponse{Actions: actions}
+	//lint:ignore SA1019 two SDKs send answers in parts
+	m.IsPartial, m.ChunkIndex = partial, wrapperspb.Int32(index)
+	return m
 }
