@@ -155,7 +155,7 @@ func TestParts(t *testing.T) {
 // that goes.
 func TestPartsTogether(t *testing.T) {
 	w := newWorkers(t, taskhub.WorkersOptions{MaxResponse: 1000})
-	sdk := connect(t, broken{}, w)
+	sdk := connectWorker(t, broken{}, w)
 	one := work(t, sdk, &protocol.GetWorkItemsRequest{})
 	var err error
 	for i := range 6 {

@@ -59,7 +59,7 @@ func TestLongHistory(t *testing.T) {
 			past := long(c.events)
 			w := newWorkers(t, taskhub.WorkersOptions{})
 			// The history has grown since, as after a turn of another worker.
-			sdk := connect(t, recorded{list: append(past[:len(past):len(past)], long(1)...)}, w)
+			sdk := connectWorker(t, recorded{list: append(past[:len(past):len(past)], long(1)...)}, w)
 			one := work(t, sdk, &protocol.GetWorkItemsRequest{Capabilities: c.capabilities})
 			turn := offerTurn(w, "a", past, started("a", ""))
 			if c.past == -2 {
@@ -107,7 +107,7 @@ func TestLongHistory(t *testing.T) {
 // TestUnsendable has work that no message can carry, which fails instead of coming again for ever.
 func TestUnsendable(t *testing.T) {
 	w := newWorkers(t, taskhub.WorkersOptions{})
-	one := work(t, connect(t, broken{}, w), &protocol.GetWorkItemsRequest{})
+	one := work(t, connectWorker(t, broken{}, w), &protocol.GetWorkItemsRequest{})
 	huge := strings.Repeat("x", 5<<20)
 
 	big, bad := offerTurn(w, "big", nil, started("big", huge)), offerTurn(w, "bad", nil, started("bad", "\xff"))
