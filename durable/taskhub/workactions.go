@@ -37,7 +37,7 @@ func answerTurn(t *engine.Turn, events int, m *protocol.OrchestratorResponse) er
 	seen := make(map[int32]bool, len(actions))
 	for i, a := range actions {
 		switch {
-		case a.GetId() < 0:
+		case a.GetId() < 0 && !ends(a): // an end may leave its number to the engine
 			return invalid("an action has the id %d, which is negative", a.GetId())
 		case seen[a.GetId()]:
 			return invalid("several actions have the id %d", a.GetId())
