@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -23,6 +24,7 @@ type Query struct {
 	ModifiedFrom, ModifiedTo   time.Time         // from <= updated < to
 	Stateful                   bool              // entities that have a state
 	Tags                       map[string]string // all of these
+	Ended                      bool              // only those that ended, by that time and then by id, instead of by age
 	Newest                     bool              // newest first, instead of oldest first
 	Limit                      int               // page size; 0: 100
 	Token                      string            // of the page before
@@ -42,29 +44,49 @@ func (q *Query) PageSize() int {
 	return q.Limit
 }
 
-// After gives the number of the last instance of the page before, from the
-// token; 0 for the first page. It is for implementations of Store.
-func (q *Query) After() (int64, error) {
+// Place is that of a page's last instance in the order of its query.
+type Place struct {
+	Num int64 // the instance's number; 0 with Query.Ended
+	// With Query.Ended, when the instance ended, and its id.
+	Ended time.Time
+	ID    string
+}
+
+// After gives the place of the last instance of the page before, from the token;
+// nil for the first page. It is for implementations of Store.
+func (q *Query) After() (*Place, error) {
 	if q.Token == "" {
-		return 0, nil
+		return nil, nil
 	}
-	order, num := q.Token[:1], q.Token[1:]
-	n, err := strconv.ParseInt(num, 36, 64)
-	if err != nil || n <= 0 || order != q.order() {
-		return 0, fmt.Errorf("page token %q is not of this query; use the one that came with the page before", q.Token)
+	order, rest := q.Token[:1], q.Token[1:]
+	number, id, named := strings.Cut(rest, ".")
+	n, err := strconv.ParseInt(number, 36, 64)
+	if err != nil || n <= 0 || order != q.order() || named != q.Ended {
+		return nil, fmt.Errorf("page token %q is not of this query; use the one that came with the page before", q.Token)
 	}
-	return n, nil
+	if q.Ended {
+		return &Place{Ended: time.Unix(0, n), ID: id}, nil
+	}
+	return &Place{Num: n}, nil
 }
 
 // TokenAfter gives the token of a page that goes on after an instance. It is for
 // implementations of Store.
-func (q *Query) TokenAfter(num int64) string {
-	return q.order() + strconv.FormatInt(num, 36)
+func (q *Query) TokenAfter(in *Instance) string {
+	if q.Ended {
+		return q.order() + strconv.FormatInt(in.Completed.UnixNano(), 36) + "." + in.ID
+	}
+	return q.order() + strconv.FormatInt(in.Num, 36)
 }
 
-// order keeps the token of one direction from being used for the other.
+// order keeps the token of one order from being used for another.
 func (q *Query) order() string {
-	if q.Newest {
+	switch {
+	case q.Ended && q.Newest:
+		return "l"
+	case q.Ended:
+		return "e"
+	case q.Newest:
 		return "n"
 	}
 	return "o"

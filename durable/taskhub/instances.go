@@ -197,6 +197,32 @@ func (c *sidecar) QueryInstances(ctx context.Context, m *protocol.QueryInstances
 	return &protocol.QueryInstancesResponse{OrchestrationState: states, ContinuationToken: wrapText(token)}, nil
 }
 
+// ListInstanceIds gives a page of the ids of instances that ended, in that order. The key of its last
+// instance is opaque to clients, and absent at the end.
+func (c *sidecar) ListInstanceIds(ctx context.Context, m *protocol.ListInstanceIdsRequest) (*protocol.ListInstanceIdsResponse, error) {
+	hub, err := c.s.hub(ctx)
+	if err != nil {
+		return nil, err
+	}
+	q := store.Query{
+		Ended:         true,
+		Statuses:      statusesOf(m.GetRuntimeStatus()),
+		CompletedFrom: timeOf(m.GetCompletedTimeFrom()),
+		CompletedTo:   timeOf(m.GetCompletedTimeTo()),
+		Limit:         int(m.GetPageSize()),
+		Token:         m.GetLastInstanceKey().GetValue(),
+	}
+	states, key, err := instances(ctx, hub, q, false)
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	ids := make([]string, len(states))
+	for i, s := range states {
+		ids[i] = s.InstanceId
+	}
+	return &protocol.ListInstanceIdsResponse{InstanceIds: ids, LastInstanceKey: wrapText(key)}, nil
+}
+
 // StreamInstanceHistory streams an execution's history. A client that asks for an unknown instance
 // gets nothing, as the SDKs expect; where the history is for work, or the execution is named, it is
 // an error. For work it is the history that the worker's item left out: without what workers do not

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -17,25 +18,34 @@ func (s *Store) Query(ctx context.Context, q store.Query) (page store.Page, err 
 	}
 	limit := q.PageSize()
 	err = s.read(ctx, func(d *data) error {
-		nums := slices.Sorted(maps.Keys(d.instances))
-		if q.Newest {
-			slices.Reverse(nums)
-		}
-		for _, num := range nums {
-			if after != 0 && (q.Newest && num >= after || !q.Newest && num <= after) {
+		for _, in := range slices.SortedFunc(maps.Values(d.instances), func(a, b *store.Instance) int { return compare(&q, placeOf(a), placeOf(b)) }) {
+			if after != nil && compare(&q, placeOf(in), after) <= 0 || !matches(in, &q) {
 				continue
 			}
-			if in := d.instances[num]; matches(in, &q) {
-				if len(page.Instances) == limit { // so there is a next page
-					page.Token = q.TokenAfter(page.Instances[limit-1].Num)
-					return nil
-				}
-				page.Instances = append(page.Instances, copyInstance(in))
+			if len(page.Instances) == limit { // so there is a next page
+				page.Token = q.TokenAfter(page.Instances[limit-1])
+				return nil
 			}
+			page.Instances = append(page.Instances, copyInstance(in))
 		}
 		return nil
 	})
 	return page, err
+}
+
+func placeOf(in *store.Instance) *store.Place {
+	return &store.Place{Num: in.Num, Ended: in.Completed, ID: in.ID}
+}
+
+// compare compares places in the order of a query.
+func compare(q *store.Query, a, b *store.Place) int {
+	if q.Newest {
+		a, b = b, a
+	}
+	if q.Ended {
+		return cmp.Or(a.Ended.Compare(b.Ended), strings.Compare(a.ID, b.ID))
+	}
+	return cmp.Compare(a.Num, b.Num)
 }
 
 func matches(in *store.Instance, q *store.Query) bool {
@@ -56,5 +66,6 @@ func matches(in *store.Instance, q *store.Query) bool {
 		(q.CompletedTo.IsZero() || !in.Completed.IsZero() && in.Completed.Before(q.CompletedTo)) &&
 		(q.ModifiedFrom.IsZero() || !in.Updated.Before(q.ModifiedFrom)) &&
 		(q.ModifiedTo.IsZero() || in.Updated.Before(q.ModifiedTo)) &&
-		(!q.Stateful || in.State != nil)
+		(!q.Stateful || in.State != nil) &&
+		(!q.Ended || !in.Completed.IsZero())
 }

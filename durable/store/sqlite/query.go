@@ -74,7 +74,7 @@ func (s *Store) Query(ctx context.Context, q store.Query) (page store.Page, err 
 	err = s.read(ctx, func(c *sqlite.Conn) error {
 		return each(c, text, bind, func(st *sqlite.Stmt) error {
 			if len(page.Instances) == limit { // the row beyond the page: there is a next one
-				page.Token = q.TokenAfter(page.Instances[limit-1].Num)
+				page.Token = q.TokenAfter(page.Instances[limit-1])
 				return nil
 			}
 			in, err := scan(st)
@@ -150,14 +150,22 @@ func build(q *store.Query) (text string, bind func(*sqlite.Stmt), err error) {
 		b.addJSON(`not exists(select 1 from json_each(?) w where not exists(
 			select 1 from json_each(instance.tags) h where h.key = w.key and h.value = w.value))`, q.Tags)
 	}
-	order := `num`
+	beyond, way := ` > `, ``
 	if q.Newest {
-		order = `num desc`
+		beyond, way = ` < `, ` desc`
 	}
-	if after != 0 && q.Newest {
-		b.add(`num < ?`, after)
-	} else if after != 0 {
-		b.add(`num > ?`, after)
+	order := `num` + way
+	if q.Ended {
+		// No index has this order: a page reads all that ended, and keeps as many as it gives.
+		order = `completed` + way + `, id` + way
+		b.add(`completed is not null`)
+	}
+	switch {
+	case after == nil:
+	case q.Ended:
+		b.add(`(completed, id)`+beyond+`(?, ?)`, after.Ended, after.ID)
+	default:
+		b.add(`num`+beyond+`?`, after.Num)
 	}
 	text = `select ` + columns + ` from instance where ` + strings.Join(b.where, ` and `) + ` order by ` + order + ` limit ?`
 	b.values = append(b.values, int64(q.PageSize())+1)

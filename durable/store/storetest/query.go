@@ -54,6 +54,9 @@ func testQuery(t *testing.T, e *env) {
 			"completed to":          {q{CompletedTo: at(102)}, []string{"a2"}},
 			"completed between":     {q{CompletedFrom: at(101), CompletedTo: at(103)}, []string{"a2", "b1"}},
 			"completed never":       {q{CompletedFrom: at(103)}, nil},
+			"ended":                 {q{Ended: true}, []string{"a2", "b1"}},
+			"ended, latest first":   {q{Ended: true, Newest: true}, []string{"b1", "a2"}},
+			"ended to":              {q{Ended: true, CompletedTo: at(102)}, []string{"a2"}},
 			"prefix with %":         {q{Prefix: "a%"}, []string{"a%"}},
 			"prefix with _":         {q{Prefix: "a_"}, []string{"a_"}},
 			"prefix of last bytes":  {q{Prefix: "a\xff"}, []string{"a\xff\xff"}},
@@ -123,6 +126,54 @@ func testQuery(t *testing.T, e *env) {
 					}
 				}
 				diff(t, fmt.Sprintf("by %d, newest %v", limit, newest), want, got)
+			}
+		}
+	})
+
+	// Many end at one time, in another order than they began.
+	t.Run("pages by end", func(t *testing.T) {
+		h := e.open(t)
+		var want []string
+		var b store.Batch
+		for i := range 60 {
+			in := small(int64(i+1), fmt.Sprintf("r%02d.%d", 60-i, i))
+			switch {
+			case i%5 == 4:
+				in.ID = "@" + in.ID
+				in.Completed = at(1)
+			case i%5 == 3: // runs
+			default:
+				in.Status, in.Completed = history.Completed, at(100-i/10)
+				want = append(want, in.ID)
+			}
+			b.Instances = append(b.Instances, born(in)...)
+		}
+		h.commit(b)
+		slices.Reverse(want) // both the times and the ids fall
+		for _, limit := range []int{1, 2, 7, 36, 100} {
+			for _, newest := range []bool{false, true} {
+				want := slices.Clone(want)
+				if newest {
+					slices.Reverse(want)
+				}
+				var got []string
+				q := store.Query{Ended: true, Limit: limit, Newest: newest}
+				for {
+					page := must(h.Query(t.Context(), q))(t)
+					if len(page.Instances) > limit {
+						t.Fatalf("%d instances on a page of %d", len(page.Instances), limit)
+					}
+					got = append(got, ids(page)...)
+					if q.Token = page.Token; q.Token == "" {
+						break
+					}
+				}
+				diff(t, fmt.Sprintf("by %d, newest %v", limit, newest), want, got)
+			}
+		}
+		for _, q := range []store.Query{{Ended: true, Token: "o1"}, {Ended: true, Token: "e"}, {Ended: true, Token: "e1"}, {Token: "e1.a"}, {Ended: true, Newest: true, Token: "e1.a"}} {
+			if _, err := h.Query(t.Context(), q); err == nil {
+				t.Errorf("token %q, ended %v, newest %v: no error", q.Token, q.Ended, q.Newest)
 			}
 		}
 	})
