@@ -21,7 +21,7 @@ CROSS := darwin/arm64 windows/amd64 linux/arm64
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo '  make test PKG=./durable/... RUN=TestTurn   a part of the tests'
 	@echo '  make test STRICT=1                         a skip is an error, as in CI'
@@ -38,6 +38,10 @@ test: deps ## Run all tests with the race detector, and name what was skipped
 	if ! .ci/deps has-cc; then race=; missing='race detector (no C compiler)'; fi; \
 	$(GO) test -json -count=1 $$race -timeout $(TIMEOUT) -run '$(RUN)' $(PKG) | \
 	$(GO) run ./internal/lint/testreport $(if $(filter 1,$(STRICT)),-strict) -missing "$$missing"
+
+.PHONY: conformance
+conformance: deps ## Run the official JavaScript SDK against agentrun serve
+	$(GO) test -count=1 -timeout 5m -v ./internal/conformance
 
 .PHONY: lint
 lint: ## Check format, go vet, staticcheck, orchestrations and the rules of internal/lint

@@ -24,6 +24,8 @@ type layer struct {
 // that none turns up.
 var layers = []layer{
 	{path: "cmd/agentrun", below: []string{"."}},
+	// Others' programs against the command, and against a program as a user would write it.
+	{path: "internal/conformance", below: []string{"."}},
 	{path: "cmd/durablevet", below: []string{"durable/vet"}},
 	{path: ".", below: []string{"internal/cli"}},
 	{path: "internal/cli", below: []string{"internal/cli/...", "internal/bench", "dashboard", "evals", "durable/vet", "durable/server"}},
