@@ -212,6 +212,9 @@ func (w *Workers) settle(f *flight, err error) error {
 	case errors.Is(err, engine.ErrInvalid), status.Code(err) == codes.ResourceExhausted:
 		release = w.comesBack(f)
 	default: // it was only a part, or the worker may say it again
+		if w.ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			err = ErrEnding
+		}
 		release = w.stays(f)
 	}
 	if !errors.Is(err, errPart) {

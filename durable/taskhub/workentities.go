@@ -16,8 +16,8 @@ const batchRetries = 3
 
 // beginBatch makes the message of a batch of operations: of as many as fit. An operation that
 // cannot be sent fails.
-func (s *workStream) beginBatch(ctx context.Context, work batchWork, f *flight) (*protocol.WorkItem, error) {
-	b, err := work.Begin(ctx)
+func (s *workStream) beginBatch(work batchWork, f *flight) (*protocol.WorkItem, error) {
+	b, err := work.Begin(s.w.ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package taskhub_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -292,6 +293,45 @@ func TestLostWorker(t *testing.T) {
 	}
 	if tokens, orphans, notes, _ := w.Remembered(); tokens+orphans+notes != 0 {
 		t.Errorf("%d tokens, %d orphans and %d notes are left", tokens, orphans, notes)
+	}
+}
+
+// slowTurn is a turn whose beginning takes long, and which is the worker's even if that did not wait.
+type slowTurn struct {
+	*fakeTurn
+	entered, goOn chan struct{}
+	once          sync.Once
+}
+
+func (s *slowTurn) Begin(ctx context.Context) (*engine.Turn, error) {
+	s.once.Do(func() { close(s.entered) })
+	<-s.goOn
+	t, err := s.fakeTurn.Begin(ctx)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return t, err
+}
+
+func (s *slowTurn) Release(t *engine.Turn) { s.release(s, t) }
+
+// TestLostBeginning has a worker that goes while the engine makes its turn.
+func TestLostBeginning(t *testing.T) {
+	w := newWorkers(t, taskhub.WorkersOptions{})
+	turn := &slowTurn{fakeTurn: offerTurn(w, "a", nil, started("a", "")), entered: make(chan struct{}), goOn: make(chan struct{})}
+	w.Withdraw(turn.fakeTurn)
+	w.Offer(turn)
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() {
+		_ = w.Stream(ctx, &protocol.GetWorkItemsRequest{}, func(*protocol.WorkItem) error { return ctx.Err() })
+	})
+	<-turn.entered
+	cancel()
+	close(turn.goOn)
+	group.Wait()
+	if item := <-items(t, w, &protocol.GetWorkItemsRequest{}); item.GetOrchestratorRequest().GetInstanceId() != "o-a" {
+		t.Errorf("another worker got %v", item)
 	}
 }
 

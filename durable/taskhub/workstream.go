@@ -132,18 +132,19 @@ func (s *workStream) run(ctx context.Context, out sender) error {
 	return toStatus(context.Cause(ctx))
 }
 
-// begin makes the message of an item; nil if there is nothing to send.
+// begin makes the message of an item; nil if there is nothing to send. What the engine lets begin is
+// not bound to the connection: a beginning that was given up half way would be nobody's.
 func (s *workStream) begin(ctx context.Context, work engine.Work, a worklist.About) *protocol.WorkItem {
 	f := &flight{kind: a.Kind, subject: subjectOf(work, a), id: flightID{kind: a.Kind, instance: a.Instance}, work: work}
 	var m *protocol.WorkItem
 	var err error
 	switch work := work.(type) {
 	case turnWork:
-		m, err = s.beginTurn(ctx, work, f)
+		m, err = s.beginTurn(work, f)
 	case callWork:
 		m, err = s.beginCall(work, f)
 	case batchWork:
-		m, err = s.beginBatch(ctx, work, f)
+		m, err = s.beginBatch(work, f)
 	}
 	switch {
 	case err == nil:

@@ -1,7 +1,6 @@
 package taskhub
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -32,8 +31,8 @@ func tooLarge(what string, size int, advice string) *unsendable {
 
 // beginTurn makes the message of an orchestration's turn. One that cannot be sent fails the
 // orchestration, since no later try would fare better.
-func (s *workStream) beginTurn(ctx context.Context, work turnWork, f *flight) (*protocol.WorkItem, error) {
-	t, err := work.Begin(ctx)
+func (s *workStream) beginTurn(work turnWork, f *flight) (*protocol.WorkItem, error) {
+	t, err := work.Begin(s.w.ctx)
 	if err != nil {
 		return nil, err
 	}
