@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/history"
 	"github.com/agentrun-dev/agentrun/internal/protocol"
 	"github.com/agentrun-dev/agentrun/internal/worklist"
@@ -38,25 +39,20 @@ func (w *Workers) completeTurn(ctx context.Context, m *protocol.OrchestratorResp
 		if err := answerTurn(f.turn, f.events, whole); err != nil {
 			return err
 		}
-		if err := f.work.(turnWork).Complete(w.ctx, f.turn); err != nil {
-			return err
-		}
-		w.extendPast(f.turn)
-		w.keepTrace(f, whole.GetOrchestrationTraceContext())
-		return nil
+		w.keepTrace(f.turn, whole.GetOrchestrationTraceContext()) // before the next turn can begin
+		return w.submit(f.work.(turnWork), f.turn)
 	})
 }
 
 // keepTrace remembers the span that the worker has made for an execution, which it gets with each
 // later turn. It is kept in memory only, and not for ever: without it the worker makes a new span.
-func (w *Workers) keepTrace(f *flight, m *protocol.OrchestrationTraceContext) {
+func (w *Workers) keepTrace(t *engine.Turn, m *protocol.OrchestrationTraceContext) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	i := f.turn.Instance
-	if n := len(f.turn.Actions); n > 0 && f.turn.Actions[n-1].Kind == history.ExecutionCompleted {
-		w.traces.drop(i)
+	if n := len(t.Actions); n > 0 && t.Actions[n-1].Kind == history.ExecutionCompleted {
+		w.traces.drop(t.Instance)
 	} else if m != nil && proto.Size(m) <= maxTrace {
-		w.traces.put(i, m, 1)
+		w.traces.put(t.Instance, m, 1)
 	}
 }
 

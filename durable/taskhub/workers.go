@@ -75,7 +75,9 @@ type Workers struct {
 	notes   *lru[subject, note]    // of what came back
 	pasts   *lru[history.Instance, past]
 	traces  *lru[history.Instance, *protocol.OrchestrationTraceContext]
-	partial int // bytes of answers that are incomplete
+
+	submitted map[string]*engine.Turn // by instance: those that the engine takes at the moment
+	partial   int                     // bytes of answers that are incomplete
 
 	awaited  map[*flight]struct{} // what workers had when draining began; nil before
 	answered chan struct{}        // closed when it is empty
@@ -94,6 +96,8 @@ func NewWorkers(o WorkersOptions) *Workers {
 		notes:   newLRU[subject, note](maxNotes),
 		pasts:   newLRU[history.Instance, past](o.Pasts),
 		traces:  newLRU[history.Instance, *protocol.OrchestrationTraceContext](maxTraces),
+
+		submitted: map[string]*engine.Turn{},
 	}
 	w.orphans.gone = w.forget
 	w.ctx, w.close = context.WithCancel(context.Background())

@@ -52,6 +52,9 @@ func (w *Workers) pastOf(t *engine.Turn, streaming bool) (past, error) {
 		return past{}, nil
 	}
 	w.mu.Lock()
+	if before := w.submitted[t.Instance.ID]; before != nil && before.Instance == t.Instance && before.PastEvents < t.PastEvents {
+		w.extendPast(before)
+	}
 	p, ok := w.pasts.get(t.Instance)
 	w.mu.Unlock()
 	if ok && (p.data != nil && p.events == t.PastEvents || streaming && p.size > streamedFrom) {
@@ -81,11 +84,31 @@ func (w *Workers) pastOf(t *engine.Turn, streaming bool) (past, error) {
 	return p, nil
 }
 
-// extendPast adds what a turn, which is on disk, has added to the history.
-func (w *Workers) extendPast(t *engine.Turn) {
+// submit completes a turn. The engine may let the next one begin before this one is on disk, and
+// then that takes over what this one has added to the history.
+func (w *Workers) submit(work turnWork, t *engine.Turn) error {
+	w.mu.Lock()
+	w.submitted[t.Instance.ID] = t
+	w.mu.Unlock()
+	err := work.Complete(w.ctx, t)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	p, ok := w.pasts.drop(t.Instance)
+	if err == nil {
+		w.extendPast(t)
+	}
+	if w.submitted[t.Instance.ID] == t {
+		delete(w.submitted, t.Instance.ID)
+	}
+	return err
+}
+
+// extendPast adds what a turn that the engine has taken has added to the history; w.mu is held.
+func (w *Workers) extendPast(t *engine.Turn) {
+	p, ok := w.pasts.get(t.Instance)
+	if ok && p.events > t.PastEvents {
+		return // the next turn has done it
+	}
+	w.pasts.drop(t.Instance)
 	if !ok && t.PastEvents == 0 {
 		p, ok = past{data: []byte{}}, true
 	}
