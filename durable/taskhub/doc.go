@@ -32,10 +32,24 @@
 // A program that is stopped or hangs keeps the lease and says nothing. No call waits for it for
 // long: it fails with [ErrNoAnswer], naming the process.
 //
+// # Workers
+//
+// What the engine has no definition of can be run by other programs, in any language that has an
+// SDK of the protocol. [Workers] stands between the two: the engine offers it the work, and the
+// hub's [Service] lets programs connect for it.
+//
+//	workers := taskhub.NewWorkers(taskhub.WorkersOptions{})
+//	eng, err := engine.Open(ctx, store, definitions, engine.Options{Workers: workers})
+//	service := &taskhub.Service{Hub: eng, Workers: workers}
+//
+// A worker says how much it wants at once and, if it likes, of which names and versions. It gets an
+// item together with a token, and answers with that token: once, or as often as it likes. When its
+// connection ends, its work is given to others.
+//
 // # On the wire
 //
-// The socket speaks the durable task protocol, /TaskHubSidecarService: the methods for clients, so
-// far without work items, purge, restart and rewind, which answer UNIMPLEMENTED. Beside it is a
+// The socket speaks the durable task protocol, /TaskHubSidecarService: the methods for clients,
+// so far without purge, restart and rewind, which answer UNIMPLEMENTED, and those for workers. Beside it is a
 // service of our own (internal/protocol/agentrun_local.proto): a handshake that tells programs of
 // different versions apart before anything else is said, and what the protocol has no words for, as
 // queries by tag, histories with our extension fields and payloads by hash. Remote takes of each
