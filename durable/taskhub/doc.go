@@ -48,9 +48,8 @@
 //
 // # On the wire
 //
-// The socket speaks the durable task protocol, /TaskHubSidecarService: the methods for clients,
-// so far without purge, restart and rewind, which answer UNIMPLEMENTED, and those for workers. Beside it is a
-// service of our own (internal/protocol/agentrun_local.proto): a handshake that tells programs of
+// The socket speaks the durable task protocol, /TaskHubSidecarService: the methods for clients
+// and those for workers. Beside it is a service of our own (internal/protocol/agentrun_local.proto): a handshake that tells programs of
 // different versions apart before anything else is said, and what the protocol has no words for, as
 // queries by tag, histories with our extension fields and payloads by hash. Remote takes of each
 // what loses nothing.

@@ -46,3 +46,15 @@ func (w *Workers) Remembered() (tokens, orphans, notes, partial int) {
 func (w *Workers) Abandon(ctx context.Context, token string) error {
 	return w.abandon(ctx, worklist.Orchestration, token)
 }
+
+// Landing counts the answers that the engine takes at the moment.
+func (w *Workers) Landing() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range w.tokens {
+		if f.state == landing {
+			n++
+		}
+	}
+	return n
+}

@@ -296,6 +296,40 @@ func TestLostWorker(t *testing.T) {
 	}
 }
 
+// TestLostWhileLanding has a worker that goes while the engine takes its answer, which then fails:
+// the work comes to another, and the answer may be said again before.
+func TestLostWhileLanding(t *testing.T) {
+	for _, again := range []bool{true, false} {
+		w := newWorkers(t, taskhub.WorkersOptions{})
+		sdk := connectWorker(t, broken{}, w)
+		one := work(t, sdk, &protocol.GetWorkItemsRequest{})
+		call := offerCall(w, "a", 1)
+		m := &protocol.ActivityResponse{CompletionToken: one.next().CompletionToken}
+		call.mu.Lock() // the engine takes its time
+		call.refuse = engine.ErrClosed
+		answer := make(chan error)
+		go func() {
+			_, err := sdk.CompleteActivityTask(t.Context(), m)
+			answer <- err
+		}()
+		until(t, func() bool { return w.Landing() == 1 })
+		one.lose(w, 0)
+		call.mu.Unlock()
+		wantCode(t, "the answer", <-answer, codes.Unavailable)
+		call.set(func() { call.refuse = nil })
+		if again {
+			if _, err := sdk.CompleteActivityTask(t.Context(), m); err != nil {
+				t.Error(err)
+			}
+		} else if item := work(t, sdk, &protocol.GetWorkItemsRequest{}).next(); item.GetActivityRequest() == nil {
+			t.Errorf("another worker got %v", item)
+		}
+		if n := len(call.answers()); (n == 1) != again {
+			t.Errorf("there are %d answers", n)
+		}
+	}
+}
+
 // slowTurn is a turn whose beginning takes long, and which is the worker's even if that did not wait.
 type slowTurn struct {
 	*fakeTurn
