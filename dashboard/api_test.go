@@ -197,7 +197,9 @@ func TestList(t *testing.T) {
 // What wakes runs up is nobody's run, however many there are.
 func TestListHidesInternal(t *testing.T) {
 	s := newSite(t, nil)
-	s.run("echo", "first", 1)
+	for _, id := range []string{"first", "second", "third"} {
+		s.run("echo", id, 1)
+	}
 	for i := range 5 {
 		a := s.asked(fmt.Sprintf("r%d", i), agents.Request{Kind: agents.KindQuestion, Question: "Go on?"})
 		if _, err := agents.Decide(t.Context(), s.client, a.ID, agents.Decision{Approve: true, By: "ada"}); err != nil {
@@ -206,9 +208,22 @@ func TestListHidesInternal(t *testing.T) {
 		s.until(a.Run, history.Completed)
 	}
 	var l list
-	s.api("GET", "/default/instances?limit=6", "", &l)
-	if got := strings.Join(ids(l), " "); got != "r4 r3 r2 r1 r0 first" {
-		t.Error(got)
+	for limit := 1; limit <= 8; limit++ {
+		var all []string
+		for token := ""; ; {
+			l = list{}
+			s.api("GET", fmt.Sprintf("/default/instances?limit=%d&token=%s", limit, token), "", &l)
+			if len(l.Instances) > limit || len(l.Instances) < limit && l.Next != "" {
+				t.Errorf("%d in a page of %d", len(l.Instances), limit)
+			}
+			all = append(all, ids(l)...)
+			if token = l.Next; token == "" {
+				break
+			}
+		}
+		if got := strings.Join(all, " "); got != "r4 r3 r2 r1 r0 third second first" {
+			t.Errorf("by %d: %s", limit, got)
+		}
 	}
 	s.api("GET", "/default/instances?name=agentrun.notify", "", &l)
 	if len(l.Instances) != 5 {

@@ -53,8 +53,16 @@ func (c Clients) Client(_ context.Context, name string) (*durable.Client, error)
 	if client := c[name]; client != nil {
 		return client, nil
 	}
-	return nil, fmt.Errorf("there is no task hub %q; /api/v1/hubs lists them: %w", name, durable.ErrNotFound)
+	return nil, noHub(name)
 }
+
+// noHub is the error of a hub that there is not.
+type noHub string
+
+func (h noHub) Error() string {
+	return fmt.Sprintf("there is no task hub %q; /hubs lists those there are", string(h))
+}
+func (h noHub) Unwrap() error { return durable.ErrNotFound }
 
 // Options say what a dashboard shows, to whom. Only Hubs is needed.
 type Options struct {
@@ -170,7 +178,10 @@ func (c *call) enter(role Role) (err error) {
 	if err := c.authorize(c.hub, role); err != nil {
 		return err
 	}
-	c.client, err = c.Hubs.Client(c.r.Context(), c.hub)
+	c.client, err = c.Hubs.Client(c.ctx(), c.hub)
+	if err != nil && errors.Is(err, durable.ErrNotFound) {
+		return missing("%v", err)
+	}
 	return err
 }
 

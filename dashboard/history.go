@@ -1,12 +1,10 @@
 package dashboard
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 
-	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/durable/history"
 	"github.com/agentrun-dev/agentrun/scenario"
 )
@@ -73,7 +71,7 @@ func (c *call) execution(id, execution string) (string, error) {
 	case execution == "" && len(all) > 0:
 		return all[len(all)-1], nil
 	case !slices.Contains(all, execution):
-		return "", fmt.Errorf("%s has no execution %q; its state lists those it has: %w", id, execution, durable.ErrNotFound)
+		return "", missing("%s has no execution %q; its state lists those it has", id, execution)
 	}
 	return execution, nil
 }
@@ -118,7 +116,7 @@ func (c *call) event(id, execution string, number int) (*history.Event, error) {
 		return nil, err
 	}
 	if len(p.Events) == 0 {
-		return nil, fmt.Errorf("%s has no event %d: %w", id, number, durable.ErrNotFound)
+		return nil, missing("%s has no event %d; its history lists those it has", id, number)
 	}
 	return p.Events[0].Event, nil
 }

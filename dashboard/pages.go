@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/durable/history"
 )
 
 //go:embed assets
@@ -133,6 +134,9 @@ type row struct {
 	Parts string // how many children, if that is known
 	Of    *link  // its parent
 }
+
+// Pending reports whether nothing of it has run.
+func (r row) Pending() bool { return r.RuntimeStatus == history.Pending }
 
 func (c *call) rowOf(s listed) row {
 	r := row{listed: s, To: runAddress(c.hub, s.ID), Took: took(s)}

@@ -31,6 +31,11 @@ func invalid(format string, args ...any) error {
 	return &problem{Status: http.StatusBadRequest, Code: "invalid", Detail: fmt.Sprintf(format, args...)}
 }
 
+// missing makes the problem of a request for what there is not.
+func missing(format string, args ...any) error {
+	return &problem{Status: http.StatusNotFound, Code: "not_found", Detail: fmt.Sprintf(format, args...)}
+}
+
 // problems pairs errors with the problems that they are. Of several that could match, the first
 // counts.
 var problems = []struct {
@@ -53,6 +58,7 @@ var problems = []struct {
 
 // advice is what to do about a problem, where the error does not know.
 var advice = map[string]string{
+	"not_found":   "look whether its id and the hub are right; it may have been purged",
 	"not_ended":   "terminate it first, or wait for its end",
 	"exists":      "choose another id",
 	"set_aside":   "its data has to be repaired, and the server started again; everything else goes on",

@@ -243,7 +243,7 @@ func (c *call) wholeValue() error {
 		return err
 	}
 	if p == nil {
-		return fmt.Errorf("there is no such value: %w", durable.ErrNotFound)
+		return missing("there is no such value; the page of the run links to those there are")
 	}
 	head := c.w.Header()
 	head.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'")

@@ -126,7 +126,36 @@ func pretty(s string) string {
 	if len(s) <= maxPretty && strings.ContainsAny(s, "{[") && nesting(s) <= 20 && json.Indent(&b, []byte(s), "", "  ") == nil {
 		s = b.String()
 	}
+	if strings.Contains(s, `\u00`) && json.Valid([]byte(s)) {
+		s = unescaped(s)
+	}
 	return visible(s)
+}
+
+// unescaped writes <, > and & in JSON as they are. Go's encoder escapes them, for those who would put
+// JSON into a page as it is; people cannot read that.
+func unescaped(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		switch {
+		case s[i] != '\\':
+			b.WriteByte(s[i])
+			i++
+			continue
+		case strings.HasPrefix(s[i:], `\u003c`):
+			b.WriteByte('<')
+		case strings.HasPrefix(s[i:], `\u003e`):
+			b.WriteByte('>')
+		case strings.HasPrefix(s[i:], `\u0026`):
+			b.WriteByte('&')
+		default: // another escape: its second byte begins none
+			b.WriteString(s[i : i+2])
+			i += 2
+			continue
+		}
+		i += 6
+	}
+	return b.String()
 }
 
 // nesting is how deep JSON nests, or more.
