@@ -74,13 +74,18 @@ type site struct {
 
 func newSite(t *testing.T, change func(o *dashboard.Options)) *site {
 	t.Helper()
+	return siteOf(t, change, program...)
+}
+
+func siteOf(t *testing.T, change func(o *dashboard.Options), defs ...durable.Definition) *site {
+	t.Helper()
 	committed := make(chan struct{}, 1)
 	rt, err := durable.OpenWith(t.Context(), "memory:", durable.Options{Logger: quiet, OnCommit: func(uint64) {
 		select {
 		case committed <- struct{}{}:
 		default:
 		}
-	}}, program...)
+	}}, defs...)
 	if err != nil {
 		t.Fatal(err)
 	}
