@@ -101,6 +101,9 @@ type handler struct {
 
 // New makes the handler of a dashboard. It may serve any number of requests at once.
 func New(o Options) http.Handler {
+	if o.Hubs == nil {
+		o.Hubs = Clients{}
+	}
 	if o.MaxBody == 0 {
 		o.MaxBody = 1 << 20
 	}

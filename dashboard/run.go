@@ -56,7 +56,7 @@ type cause struct {
 type eventView struct {
 	Number   int
 	Time     time.Time
-	After    string // the execution's beginning
+	After    string // the instance was made
 	Head     string
 	Child    *link
 	Data     *value
