@@ -173,6 +173,9 @@ func TestInboxPage(t *testing.T) {
 	if w := s.do("POST", "/hubs/default/inbox/"+a.ID, `{"decision":"approve"}`); w.Code != 415 {
 		t.Errorf("JSON in place of the form: %d", w.Code)
 	}
+	if page := s.page("/hubs/default/inbox?decided=" + a.ID); strings.Contains(page, "Recorded") {
+		t.Error("an address alone says that something was decided")
+	}
 	form := url.Values{"decision": {"approve"}, "comment": {" Fine. "}, "by": {"ada"}, "nonce": {"n"}, "arguments": {""}}
 	for range 2 { // a second press of the button
 		code, to := post(form)
@@ -181,7 +184,7 @@ func TestInboxPage(t *testing.T) {
 		}
 	}
 	page = s.page("/hubs/default/inbox?decided=" + a.ID)
-	if !strings.Contains(page, "is recorded. It waits for one more person.") || !strings.Contains(page, "Approved by ada (http)") || !strings.Contains(page, "Fine.") {
+	if !strings.Contains(page, "Recorded: ada has approved “ops wants to call deploy: Deploy it?”. It waits for one more person.") || !strings.Contains(page, "Approved by ada (http)") || !strings.Contains(page, "Fine.") {
 		t.Error(page)
 	}
 	if code, text := post(url.Values{"decision": {"approve"}, "by": {"ada"}}); code != 409 || !strings.Contains(text, "ada has decided") {

@@ -19,7 +19,7 @@ type inboxView struct {
 	Run      *link // of one run alone
 	All      bool
 	Other    link         // to the inbox with, or without, what is settled
-	Decided  *requestView // by the form that led here
+	Decided  *requestView // what a form that led here was about
 	First    string
 	Next     string
 }
@@ -39,6 +39,9 @@ type requestView struct {
 	Named bool // whoever decides gives a name
 	Needs int  // how many more must agree
 }
+
+// Last is the latest decision about it.
+func (v requestView) Last() agents.Decision { return v.Decisions[len(v.Decisions)-1] }
 
 const requestsOnPage = 50
 
@@ -83,7 +86,8 @@ func (c *call) inboxPage() error {
 	return nil
 }
 
-// find gives a request by its id; nil if there is none, or none any more.
+// find gives a request that somebody decided about; nil if there is none: the address of a page may
+// say what it likes.
 func (c *call) find(id string) (*requestView, error) {
 	e, err := c.client.Entity(c.ctx(), agents.ApprovalPrefix+id)
 	if durable.IsNotFound(err) || errors.Is(err, durable.ErrInvalid) {
@@ -93,8 +97,8 @@ func (c *call) find(id string) (*requestView, error) {
 		return nil, err
 	}
 	var a agents.Approval
-	if err := json.Unmarshal(e.State, &a); err != nil || a.ID == "" {
-		return nil, nil // it was not the form that led here
+	if err := json.Unmarshal(e.State, &a); err != nil || len(a.Decisions) == 0 {
+		return nil, nil
 	}
 	v := c.requestOf(a)
 	return &v, nil

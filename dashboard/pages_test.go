@@ -1,6 +1,7 @@
 package dashboard_test
 
 import (
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -17,6 +18,9 @@ import (
 	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/models"
+	"github.com/agentrun-dev/agentrun/models/scripted"
+	"github.com/agentrun-dev/agentrun/tools"
 )
 
 func TestRunsPage(t *testing.T) {
@@ -211,6 +215,43 @@ func TestValues(t *testing.T) {
 			t.Errorf("%s: %d %s", target, w.Code, w.Body)
 		}
 	}
+}
+
+// The messages of a conversation are shown with the events that refer to them, whole behind a link.
+func TestConversation(t *testing.T) {
+	evil := `"><script>alert(1)</script>` + strings.Repeat(" and so on", 1000)
+	lookUp := tools.New("look_up", "Looks it up.", func(context.Context, struct {
+		What string `json:"what"`
+	}) (string, error) {
+		return evil, nil
+	}, tools.Pure())
+	clerk := agents.New(agents.Config{Name: "clerk", Instructions: "Be brief.", Model: "script", Tools: []tools.Tool{lookUp}})
+	script := scripted.New(scripted.Entry{Calls: []scripted.Call{{Tool: "look_up", Arguments: map[string]string{"what": "<b>it</b>"}}}}, scripted.Entry{Text: "Here <i>it</i> is."})
+	s := siteOf(t, nil, agents.Define(agents.Options{Models: func(context.Context, string) (models.Model, error) { return script, nil }}, clerk))
+	id, err := clerk.Schedule(t.Context(), s.client, "Where is <u>it</u>?")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.until(id, history.Completed)
+	target := "/hubs/default/runs/" + escape(id)
+	page := s.page(target)
+	safe(t, target, page)
+	for _, text := range []string{"user: Where is &lt;u&gt;it&lt;/u&gt;?", "assistant: Here &lt;i&gt;it&lt;/i&gt; is.", "[look_up {&#34;what&#34;:&#34;&lt;b&gt;it&lt;/b&gt;&#34;}]", "tool: &#34;&gt;&lt;script&gt;"} {
+		if !strings.Contains(page, text) {
+			t.Errorf("the page does not have %q", text)
+		}
+	}
+	for _, to := range hrefs(page) {
+		if strings.Contains(to, "payload=") {
+			w := s.do("GET", to, "")
+			var m models.Message
+			if err := json.Unmarshal(w.Body.Bytes(), &m); err != nil || m.Content != evil || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
+				t.Errorf("%d %v %.200s", w.Code, err, w.Body)
+			}
+			return
+		}
+	}
+	t.Error("no link leads to the whole message")
 }
 
 // Whatever runs, tools and strangers wrote is text on every page.

@@ -213,7 +213,7 @@ func (c *call) eventOf(at scenario.Line, began time.Time, seen map[history.Hash]
 func (c *call) messageOf(m scenario.Message) message {
 	shown := message{Role: string(m.Role), Text: *textOf(m.Content, hubAddress(c.hub, "value", "payload", m.Ref.Hash.String()))}
 	for _, x := range m.ToolCalls {
-		shown.Calls = append(shown.Calls, line(x.Name+" "+x.Arguments, 400))
+		shown.Calls = append(shown.Calls, line(x.Name+" "+unescaped(x.Arguments), 400))
 	}
 	return shown
 }

@@ -126,15 +126,15 @@ func pretty(s string) string {
 	if len(s) <= maxPretty && strings.ContainsAny(s, "{[") && nesting(s) <= 20 && json.Indent(&b, []byte(s), "", "  ") == nil {
 		s = b.String()
 	}
-	if strings.Contains(s, `\u00`) && json.Valid([]byte(s)) {
-		s = unescaped(s)
-	}
-	return visible(s)
+	return visible(unescaped(s))
 }
 
-// unescaped writes <, > and & in JSON as they are. Go's encoder escapes them, for those who would put
-// JSON into a page as it is; people cannot read that.
+// unescaped writes <, > and & in JSON as they are; what is no JSON stays. Go's encoder escapes them,
+// for those who would put JSON into a page as it is; people cannot read that.
 func unescaped(s string) string {
+	if !strings.Contains(s, `\u00`) || !json.Valid([]byte(s)) {
+		return s
+	}
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		switch {
