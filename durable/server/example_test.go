@@ -40,7 +40,7 @@ func Example() {
 	}
 	ready.Body.Close()
 	fmt.Println(ready.Status)
-	fmt.Println(s.Hubs(ctx))
+	fmt.Println(s.Names(ctx))
 	// Output:
 	// Hello, Ada. <nil>
 	// 200 OK

@@ -2,8 +2,8 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -16,7 +16,7 @@ func (s *Server) serveHTTP() {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	if s.options.Handler != nil {
-		mux.Handle("/", s.shield(s.options.Handler(s)))
+		mux.Handle("/", s.options.Handler(s))
 	}
 	s.http = &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
@@ -57,40 +57,45 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// shield lets those requests through that are meant for the server and may be made. Where no token
-// is asked for, a page of another origin that a browser shows on this machine is the danger: its
-// requests are refused, and so are those by a name that was made to point here.
-func (s *Server) shield(next http.Handler) http.Handler {
-	next = http.NewCrossOriginProtection().Handler(next)
+// Errors of [Server.Authorize] and [Server.Client].
+var (
+	// ErrUnauthenticated: the request has no valid token.
+	ErrUnauthenticated = errors.New("not signed in")
+	// ErrDenied: the token of the request is not for this.
+	ErrDenied = errors.New("permission denied")
+)
+
+// Authorize says whether a request to the server's HTTP handler may do what needs the role in the hub:
+// nil, or an error that wraps ErrUnauthenticated or ErrDenied and says how the token is made that is
+// lacking. Where no token is asked for, every request may do everything.
+func (s *Server) Authorize(r *http.Request, hub string, need access.Role) error {
 	if s.tokens == nil {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !isLocalName(r.Host) {
-				text(w, http.StatusMisdirectedRequest, "this server is reached by the address of this machine only, as http://127.0.0.1")
-				return
-			}
-			next.ServeHTTP(w, r)
-		})
+		return nil
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		need := access.Operator
-		if r.Method == http.MethodGet || r.Method == http.MethodHead {
-			need = access.Reader
-		}
-		const advice = "make one with: agentrun token create --role "
-		token, err := s.tokens.Check(secretOf(r))
-		switch {
-		case errors.Is(err, access.ErrToken):
-			w.Header().Set("WWW-Authenticate", `Basic realm="agentrun: any name, and a token as the password", charset="UTF-8"`)
-			text(w, http.StatusUnauthorized, "this server asks for a token, as a bearer's or as the password of basic authentication; "+advice+string(need))
-		case err != nil:
-			s.options.Logger.Error("tokens cannot be checked, so every request is refused", "err", err)
-			text(w, http.StatusInternalServerError, "the server cannot read its tokens; its log says why")
-		case !token.Role.Includes(need):
-			text(w, http.StatusForbidden, "this needs the role "+string(need)+", and token "+token.ID+" has the role "+string(token.Role)+"; "+advice+string(need))
-		default:
-			next.ServeHTTP(w, r.WithContext(access.NewContext(r.Context(), token)))
-		}
-	})
+	advice := fmt.Sprintf("one is made with: agentrun token create --role %s --hub %s", need, hub)
+	token, err := s.tokens.Check(secretOf(r))
+	switch {
+	case errors.Is(err, access.ErrToken):
+		return fmt.Errorf("%w: this server asks for a token, as a bearer's or as the password of basic authentication; %s", ErrUnauthenticated, advice)
+	case err != nil:
+		s.options.Logger.Error("tokens cannot be checked, so every request is refused", "err", err)
+		return fmt.Errorf("%w: the server cannot read its tokens; its log says why", ErrDenied)
+	case !token.Role.Includes(need):
+		return fmt.Errorf("%w: this needs the role %s, and token %s has the role %s; %s", ErrDenied, need, token.ID, token.Role, advice)
+	case !token.Covers(hub):
+		return fmt.Errorf("%w: token %s is for the task hub %s; %s", ErrDenied, token.ID, token.Hub, advice)
+	}
+	return nil
+}
+
+// Caller gives the token that a request was made with; false if it has none that is valid, or none is
+// asked for.
+func (s *Server) Caller(r *http.Request) (access.Token, bool) {
+	if s.tokens == nil {
+		return access.Token{}, false
+	}
+	token, err := s.tokens.Check(secretOf(r))
+	return token, err == nil
 }
 
 // secretOf gives the token of a request, "" if it has none.
@@ -103,17 +108,4 @@ func secretOf(r *http.Request) string {
 		return ""
 	}
 	return strings.TrimSpace(secret)
-}
-
-// isLocalName reports whether a host that a client wrote is this machine's own.
-func isLocalName(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.Trim(host, "[]")
-	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

@@ -129,6 +129,7 @@ func (d *hubs) run(h *hub) {
 	}
 	rt, err := durable.OpenWith(d.ctx, d.url(h.name), o, d.defs...)
 	if err != nil {
+		h.workers.Close()
 		if h.err = err; h.name != taskhub.DefaultHub {
 			h.err = fmt.Errorf("task hub %s: %w", h.name, err)
 		}

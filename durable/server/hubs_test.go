@@ -39,7 +39,7 @@ func TestUnknownHub(t *testing.T) {
 			if _, err := c.DeleteTaskHub(in(t, "nowhere", ""), &protocol.DeleteTaskHubRequest{}); status.Code(err) != codes.NotFound {
 				t.Error(err)
 			}
-			if names, err := s.Hubs(t.Context()); err != nil || len(names) != 1 {
+			if names, err := s.Names(t.Context()); err != nil || len(names) != 1 {
 				t.Error(names, err)
 			}
 		})
@@ -75,7 +75,7 @@ func TestHubsShareNothing(t *testing.T) {
 			if _, err := c.DeleteTaskHub(in(t, "two", ""), &protocol.DeleteTaskHubRequest{}); err != nil {
 				t.Error(err)
 			}
-			if names, err := s.Hubs(t.Context()); err != nil || fmt.Sprint(names) != "[default one]" {
+			if names, err := s.Names(t.Context()); err != nil || fmt.Sprint(names) != "[default one]" {
 				t.Error(names, err)
 			}
 			if err := start(in(t, "two", ""), c, "x"); status.Code(err) != codes.NotFound {
@@ -120,7 +120,7 @@ func TestDev(t *testing.T) {
 	if err := start(in(t, "third", ""), c, "x"); status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "has 2 task hubs open; raise that with: agentrun serve --max-hubs") {
 		t.Error("one hub too many:", err)
 	}
-	if names, err := s.Hubs(t.Context()); err != nil || fmt.Sprint(names) != "[default new]" {
+	if names, err := s.Names(t.Context()); err != nil || fmt.Sprint(names) != "[default new]" {
 		t.Error(names, err)
 	}
 }

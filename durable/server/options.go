@@ -35,10 +35,9 @@ type Options struct {
 	Grace time.Duration
 	// Info tells clients which program serves.
 	Info taskhub.Info
-	// Handler makes the handler of all HTTP requests but those for health. With RequireToken it sees
-	// only requests that have a token in the header Authorization, as a bearer's or as the password
-	// of basic authentication, whose role is at least reader for GET and HEAD and operator for other
-	// methods; [Server.Client] refuses the hubs that it is not for. nil: there is nothing else.
+	// Handler makes the handler of all HTTP requests but those for health. It has to ask
+	// [Server.Authorize] what each one may do, and to keep pages of other sites out. nil: there is
+	// nothing else.
 	Handler func(*Server) http.Handler
 	// Durable are the options of every hub's runtime; Hub, Serve and Logger are the server's to set.
 	Durable durable.Options

@@ -165,28 +165,11 @@ func reachable(a net.Addr, given string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// Hubs lists the hubs, sorted, that the context of a request has access to.
-func (s *Server) Hubs(ctx context.Context) ([]string, error) {
-	names, err := s.hubs.Names(ctx)
-	token, ok := access.FromContext(ctx)
-	if err != nil || !ok {
-		return names, err
-	}
-	var seen []string
-	for _, name := range names {
-		if token.Covers(name) {
-			seen = append(seen, name)
-		}
-	}
-	return seen, nil
-}
-
-// ErrDenied: the token of a request is not for the hub.
-var ErrDenied = errors.New("permission denied")
+// Names lists the hubs, sorted.
+func (s *Server) Names(ctx context.Context) ([]string, error) { return s.hubs.Names(ctx) }
 
 // Client gives the client of a hub; "" is the default one. Where there is none of that name, the
-// error is [durable.ErrNotFound]. In the context of a request that was made with a token, hubs that
-// the token is not for are [ErrDenied].
+// error is [durable.ErrNotFound].
 func (s *Server) Client(ctx context.Context, name string) (*durable.Client, error) {
 	if name == "" {
 		name = taskhub.DefaultHub
@@ -194,9 +177,6 @@ func (s *Server) Client(ctx context.Context, name string) (*durable.Client, erro
 	name, err := taskhub.HubName(name)
 	if err != nil {
 		return nil, err
-	}
-	if token, ok := access.FromContext(ctx); ok && !token.Covers(name) {
-		return nil, fmt.Errorf("%w: token %s is for the task hub %s; one for %s is made with: agentrun token create --role %s --hub %s", ErrDenied, token.ID, token.Hub, name, token.Role, name)
 	}
 	h, err := s.hubs.get(ctx, name, s.hubs.dev)
 	if err != nil {
@@ -248,13 +228,15 @@ func (s *Server) Close() error {
 	return s.Drain(ctx)
 }
 
-// Drain gives workers no more work and waits for what they answer to the work that they have, takes
-// no more calls, tells those who wait that the server is ending, lets the other calls under way
-// finish, all that until ctx ends, and closes the hubs: what runs in this process is cancelled, and
-// goes on with the next server. It is safe to call more than once, and returns when all is closed.
+// Drain gives workers no more work, tells those who wait that the server is ending, waits for what
+// workers answer to the work that they have, and for other calls under way, all that until ctx ends,
+// then takes no more calls and closes the hubs: what runs in this process is cancelled, and goes on
+// with the next server, as does what workers have not answered. It is safe to call more than once,
+// and returns when all is closed.
 func (s *Server) Drain(ctx context.Context) error {
 	s.closing.Do(func() {
 		close(s.draining)
+		s.grpc.Drain()
 		s.hubs.drain(ctx)
 		err := s.grpc.Shutdown(ctx)
 		if e := s.http.Shutdown(ctx); e != nil {

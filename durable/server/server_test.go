@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -106,7 +107,7 @@ func TestSocket(t *testing.T) {
 	if err := r.CreateHub(t.Context(), "one", false); err != nil {
 		t.Fatal(err)
 	}
-	if names, err := s.Hubs(t.Context()); err != nil || fmt.Sprint(names) != "[default one]" {
+	if names, err := s.Names(t.Context()); err != nil || fmt.Sprint(names) != "[default one]" {
 		t.Error(names, err)
 	}
 	if err := r.DeleteHub(t.Context(), "one"); err != nil {
@@ -260,5 +261,80 @@ func TestCloseWhileOpening(t *testing.T) {
 	cancel()
 	if _, err := server.Open(ctx, server.Options{Store: storeURL(t), GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0"}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// TestDrainLetsWorkersAnswer ends a server while a worker has a turn: its connection ends well, its
+// answer is taken, and the run is over with the next server. What another worker has not answered is
+// given out again there.
+func TestDrainLetsWorkersAnswer(t *testing.T) {
+	o := server.Options{Store: storeURL(t)}
+	s := open(t, o)
+	c := client(t, s, nil)
+	for _, id := range []string{"answered", "slow"} {
+		if _, err := c.StartInstance(t.Context(), &protocol.CreateInstanceRequest{InstanceId: id, Name: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	work := func(c protocol.TaskHubSidecarServiceClient, name string) (protocol.TaskHubSidecarService_GetWorkItemsClient, *protocol.WorkItem) {
+		stream, err := c.GetWorkItems(t.Context(), &protocol.GetWorkItemsRequest{WorkItemFilters: &protocol.WorkItemFilters{
+			Orchestrations: []*protocol.OrchestrationFilter{{Name: name}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			item, err := stream.Recv()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if item.GetOrchestratorRequest() != nil {
+				return stream, item
+			}
+		}
+	}
+	answer := func(c protocol.TaskHubSidecarServiceClient, item *protocol.WorkItem) error {
+		_, err := c.CompleteOrchestratorTask(t.Context(), &protocol.OrchestratorResponse{
+			InstanceId: item.GetOrchestratorRequest().InstanceId, CompletionToken: item.CompletionToken,
+			Actions: []*protocol.OrchestratorAction{{Id: 1, OrchestratorActionType: &protocol.OrchestratorAction_CompleteOrchestration{
+				CompleteOrchestration: &protocol.CompleteOrchestrationAction{OrchestrationStatus: protocol.OrchestrationStatus_ORCHESTRATION_STATUS_COMPLETED}}}},
+		})
+		return err
+	}
+	stream, item := work(c, "answered")
+	slow, _ := work(c, "slow")
+	ctx, cancel := context.WithCancel(t.Context())
+	drained := make(chan error)
+	go func() { drained <- s.Drain(ctx) }()
+	for _, x := range []protocol.TaskHubSidecarService_GetWorkItemsClient{stream, slow} {
+		for err := error(nil); !errors.Is(err, io.EOF); _, err = x.Recv() {
+			if err != nil {
+				t.Fatal("a worker's connection ended with", err)
+			}
+		}
+	}
+	if err := answer(c, item); err != nil {
+		t.Error("an answer while the server ends:", err)
+	}
+	select {
+	case err := <-drained:
+		t.Error("it did not wait for the slow one:", err)
+	default:
+	}
+	cancel()
+	if err := <-drained; err != nil {
+		t.Fatal(err)
+	}
+
+	s = open(t, o)
+	c = client(t, s, nil)
+	_, item = work(c, "slow")
+	if err := answer(c, item); err != nil {
+		t.Error(err)
+	}
+	for _, id := range []string{"answered", "slow"} {
+		m, err := c.WaitForInstanceCompletion(t.Context(), &protocol.GetInstanceRequest{InstanceId: id})
+		if err != nil || m.OrchestrationState.GetOrchestrationStatus() != protocol.OrchestrationStatus_ORCHESTRATION_STATUS_COMPLETED {
+			t.Errorf("%s: %v, %v", id, m, err)
+		}
 	}
 }

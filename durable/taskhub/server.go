@@ -138,11 +138,17 @@ func (s *Server) Close() error {
 	return s.Shutdown(ctx)
 }
 
+// Drain says that the server is ending, in its health and to those who wait or come to wait, and ends
+// the connections on which workers get work. All other calls are still taken, until Close.
+func (s *Server) Drain() {
+	s.health.Shutdown()
+	s.end()
+}
+
 // Shutdown is Close with a grace of the caller's: it lasts until ctx is done.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.closing.Do(func() {
-		s.health.Shutdown()
-		s.end()
+		s.Drain()
 		stopped := make(chan struct{})
 		go func() {
 			s.grpc.GracefulStop() // which waits for the handlers, also after Stop

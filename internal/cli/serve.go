@@ -51,7 +51,7 @@ process at once, which loses nothing either.`,
 	}
 	flags, l := c.Flags(), &f.o.Limits
 	flags.StringVar(&f.o.GRPC, "grpc", server.DefaultGRPC, "`ADDRESS` of the protocol; port 0 is any that is free")
-	flags.StringVar(&f.o.HTTP, "http", server.DefaultHTTP, "`ADDRESS` of HTTP: /healthz, /readyz")
+	flags.StringVar(&f.o.HTTP, "http", server.DefaultHTTP, "`ADDRESS` of the pages of runs, a JSON API, /healthz and /readyz")
 	flags.BoolVar(&f.o.Dev, "dev", false, "make every task hub that a client names")
 	flags.StringVar(&f.cert, "tls-cert", "", "`FILE` with the server's certificate, PEM")
 	flags.StringVar(&f.key, "tls-key", "", "`FILE` with the certificate's key, PEM")
@@ -87,6 +87,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 		}
 		o.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	}
+	o.Handler = pages(o)
 	own, err := a.program.Serve(f.live)
 	if err != nil {
 		return setupf("the program is wrong: %w", err)
@@ -156,7 +157,7 @@ func (a *app) printReady(s *server.Server, o server.Options) error {
 		lines = append(lines, "  token: each call needs the header authorization: Bearer TOKEN; one is made with "+a.typed("token", "create", "--role", "operator"))
 	}
 	lines = append(lines,
-		fmt.Sprintf("  http:  %s://%s/readyz", scheme, r.HTTP),
+		fmt.Sprintf("  pages: %s://%s", scheme, r.HTTP),
 		"  store: "+r.Store,
 		fmt.Sprintf("  stop:  Ctrl-C, or kill %d", r.PID))
 	return a.printText(strings.Join(lines, "\n"))
