@@ -55,7 +55,18 @@ func Open(ctx context.Context, o Options, definitions ...durable.Definition) (*S
 	}
 	s.grpc = taskhub.ServeAll(s.lisGRPC, s.hubs, s.wire())
 	s.serveHTTP()
+	go s.watch()
 	return s, nil
+}
+
+// watch ends with the serving of gRPC. Where that is not because of Drain, the server cannot go on.
+func (s *Server) watch() {
+	<-s.grpc.Done()
+	select {
+	case <-s.draining:
+	default:
+		s.fail(errors.New("gRPC is no longer served: its address was lost"))
+	}
 }
 
 func (s *Server) listen(ctx context.Context) (err error) {

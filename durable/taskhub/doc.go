@@ -48,8 +48,9 @@
 //
 // # On the wire
 //
-// The socket speaks the durable task protocol, /TaskHubSidecarService: the methods for clients
-// and those for workers. Beside it is a service of our own (internal/protocol/agentrun_local.proto): a handshake that tells programs of
+// A server speaks the durable task protocol, /TaskHubSidecarService: the methods for clients and
+// those for workers. Beside it is a service of our own
+// (internal/protocol/agentrun_local.proto): a handshake that tells programs of
 // different versions apart before anything else is said, and what the protocol has no words for, as
 // queries by tag, histories with our extension fields and payloads by hash. Remote takes of each
 // what loses nothing.
@@ -59,11 +60,19 @@
 //	ALREADY_EXISTS     engine.ErrExists
 //	NOT_FOUND          engine.ErrNotFound, store.ErrNotFound (but GetInstance and GetEntity: OK, exists=false)
 //	INVALID_ARGUMENT   engine.ErrInvalid
-//	UNAVAILABLE        the engine or the store is closed, or lost the lease
+//	RESOURCE_EXHAUSTED ErrLimit
+//	UNAVAILABLE        the server is ending, the engine or the store is closed, or lost the lease
 //	INTERNAL           anything else, such as a disk that cannot be read
+//
+// # Several hubs, and a network
+//
+// [ServeAll] serves the hubs of a [Directory], which calls name in the header taskhub, on a socket or
+// on an address of a network; package server is made of it.
 //
 // # Who may connect
 //
-// Whoever can open the socket file, that is its user ([Listen]). There is no other check, and
-// nothing listens on a network.
+// To a socket, whoever can open its file, that is its user ([Listen]). On a network, whoever has a
+// token, if the server has [ServerOptions].Access: each method needs a role (package access), in the
+// hub that the call names. Only health is told to everybody. What lasts, as a wait or a worker's
+// stream, ends within a second or two after its token was revoked or has expired.
 package taskhub

@@ -104,7 +104,11 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 		a.term.printf("ending: calls under way may finish for %v; a second signal ends them\n", o.Grace)
 	case <-s.Done():
 	}
-	return errors.Join(s.Err(), s.Close())
+	why := s.Err()
+	if err := s.Close(); err != nil {
+		return err // it has why in it
+	}
+	return why
 }
 
 // check refuses limits that would let nothing through.
