@@ -70,7 +70,7 @@ func (p *pool) run(w engine.Work) {
 	ctx := context.Background()
 	switch w := w.(type) {
 	case *engine.TurnWork:
-		t, err := w.Begin(ctx)
+		t, err := w.Begin()
 		if err != nil {
 			return
 		}
@@ -93,7 +93,7 @@ func (p *pool) run(w engine.Work) {
 			return c.Context().Err() == nil // given back since, or given up
 		}, func() error { return w.Complete(ctx, c, o) })
 	case *engine.BatchWork:
-		b, err := w.Begin(ctx)
+		b, err := w.Begin()
 		if err != nil {
 			return
 		}

@@ -127,6 +127,10 @@ func (h *hub) Get(ctx context.Context, id string, data bool) (*engine.State, err
 	return ask(ctx, h, func(ctx context.Context, e *engine.Engine, _ int) (*engine.State, error) { return e.Get(ctx, id, data) })
 }
 
+func (h *hub) WaitStart(ctx context.Context, id string) (*engine.State, error) {
+	return ask(ctx, h, func(ctx context.Context, e *engine.Engine, _ int) (*engine.State, error) { return e.WaitStart(ctx, id) })
+}
+
 func (h *hub) Wait(ctx context.Context, id string) (*engine.State, error) {
 	return ask(ctx, h, func(ctx context.Context, e *engine.Engine, _ int) (*engine.State, error) { return e.Wait(ctx, id) })
 }

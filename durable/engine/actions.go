@@ -159,7 +159,7 @@ func (t *turn) finish(done *history.Event, req *Turn) {
 	if o := t.e.definition(in); o != nil && o.Retain > 0 {
 		r.Due = t.now.Add(o.Retain)
 	}
-	t.cs.final = true
+	t.cs.wakes = true
 	if in.parent != nil {
 		t.reply(answer(in.parent, t.e.key.Add(1), t.now, done.Status, done.Data, done.Failure))
 	}

@@ -259,11 +259,21 @@ func (e *Engine) scan(ctx context.Context, key int64, f func(*history.Event)) er
 // Wait waits until an instance has ended and gives its state. An id that is
 // unknown is waited for, as the protocol has it.
 func (e *Engine) Wait(ctx context.Context, id string) (*State, error) {
-	ended := e.waiters.add(id)
-	defer e.waiters.remove(id, ended)
+	return e.waitFor(ctx, id, history.Status.Ended)
+}
+
+// WaitStart waits until an instance has begun, or has ended before that, and gives its
+// state. An id that is unknown is waited for.
+func (e *Engine) WaitStart(ctx context.Context, id string) (*State, error) {
+	return e.waitFor(ctx, id, func(s history.Status) bool { return s != history.Pending })
+}
+
+func (e *Engine) waitFor(ctx context.Context, id string, enough func(history.Status) bool) (*State, error) {
+	woken := e.waiters.add(id)
+	defer e.waiters.remove(id, woken)
 	for {
 		r, err := e.row(ctx, id)
-		if err == nil && r.Status.Ended() {
+		if err == nil && enough(r.Status) {
 			return e.state(ctx, r, true)
 		}
 		if err == nil || errors.Is(err, ErrNotFound) {
@@ -275,7 +285,7 @@ func (e *Engine) Wait(ctx context.Context, id string) (*State, error) {
 			return nil, err
 		}
 		select {
-		case <-ended:
+		case <-woken:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-e.halted:
@@ -384,7 +394,7 @@ func FormatUUID(b [16]byte) string {
 	return string(s)
 }
 
-// waiters are woken when an instance has ended, on disk.
+// waiters are woken when an instance has begun or ended, on disk.
 type waiters struct {
 	mu sync.Mutex
 	m  map[string][]chan struct{}

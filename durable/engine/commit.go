@@ -46,7 +46,7 @@ type changeSet struct {
 	abort []*call // activities whose orchestration has ended
 	acks  []ack
 	told  *Recorded // for OnTurn
-	final bool      // the instance has ended: wake its waiters
+	wakes bool      // the instance has begun or ended: wake its waiters
 	done  chan error
 	void  error // why nothing of it was written
 
@@ -328,7 +328,7 @@ func (l *commitLog) release(cs *changeSet, calls []*call) []*call {
 	if cs.told != nil {
 		l.e.opts.OnTurn(*cs.told)
 	}
-	if cs.final {
+	if cs.wakes {
 		l.e.waiters.wake(cs.in.id)
 	}
 	if cs.done != nil {

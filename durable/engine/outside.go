@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -214,7 +215,7 @@ func (in *instance) checkActions(req *Turn) error {
 				return invalid("an orchestration cannot complete as %v", a.Status)
 			}
 			if a.ID < 0 {
-				a.ID = in.lastID + 1
+				a.ID = 1 + slices.Max(append(slices.Collect(maps.Keys(ids)), in.lastID))
 			}
 			continue
 		}

@@ -16,6 +16,9 @@ func (t *turn) start(m *message) {
 	if in.exists && slices.Contains(m.reuse, in.row.Status) {
 		t.giveWay()
 	}
+	if in.exists && ev.Parent != nil && in.row.Status.Ended() && in.row.Name != ev.Name {
+		t.giveWay() // its executions cannot be those of one instance with the new one's
+	}
 	switch {
 	case in.exists && in.waits() && m.held:
 		t.wait(m)
@@ -34,10 +37,7 @@ func (t *turn) start(m *message) {
 			return
 		}
 	case in.exists && (ev.Parent == nil || !in.row.Status.Ended()):
-		t.refuse(m, "is running already")
-		return
-	case in.exists && in.row.Name != ev.Name:
-		t.refuse(m, "is one of orchestration "+in.row.Name)
+		t.refuse(m)
 		return
 	case in.exists: // a finished child is replaced: retries reuse its id
 		t.cs.replaced = t.archive()
@@ -71,15 +71,16 @@ func (t *turn) start(m *message) {
 		return
 	}
 	in.row.Status = history.Running
+	t.cs.wakes = true
 	t.new = append(t.new, ev)
 }
 
 // refuse answers a start whose id is taken.
-func (t *turn) refuse(m *message, why string) {
+func (t *turn) refuse(m *message) {
 	t.cs.answer(m, ErrExists)
 	if p := m.ev.Parent; p != nil {
 		t.reply(answer(p, t.e.key.Add(1), t.now, history.Failed, nil,
-			&history.Failure{Type: "InstanceExists", Message: "the instance with the id " + t.in.id + " " + why}))
+			&history.Failure{Type: "InstanceExists", Message: "the instance with the id " + t.in.id + " is running already"}))
 	}
 }
 

@@ -51,9 +51,9 @@ func (w *TurnWork) About() WorkInfo { return w.info }
 // Begin gives the turn, built of what has come by now; New is never empty. ErrStale:
 // there is nothing to do any more. Past is always set and holds PastEvents events; it
 // may be read until Complete, by one goroutine at a time, and more than once.
-func (w *TurnWork) Begin(ctx context.Context) (*Turn, error) {
+func (w *TurnWork) Begin() (*Turn, error) {
 	c := &command{what: askBeginTurn}
-	if err := w.e.ask(ctx, w.info.Instance, c); err != nil {
+	if err := w.e.ask(context.Background(), w.info.Instance, c); err != nil {
 		return nil, err
 	}
 	return c.turn, nil
@@ -84,9 +84,9 @@ func (w *BatchWork) About() WorkInfo { return w.info }
 
 // Begin gives the batch: State and Ops, of which there is at least one. ErrStale: there
 // is nothing to do any more.
-func (w *BatchWork) Begin(ctx context.Context) (*EntityBatch, error) {
+func (w *BatchWork) Begin() (*EntityBatch, error) {
 	c := &command{what: askBeginBatch}
-	if err := w.e.ask(ctx, w.info.Instance, c); err != nil {
+	if err := w.e.ask(context.Background(), w.info.Instance, c); err != nil {
 		return nil, err
 	}
 	return c.batch, nil

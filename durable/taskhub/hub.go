@@ -45,6 +45,8 @@ type Hub interface {
 	Get(ctx context.Context, id string, data bool) (*engine.State, error)
 	// Wait waits until an instance has ended.
 	Wait(ctx context.Context, id string) (*engine.State, error)
+	// WaitStart waits until an instance has begun.
+	WaitStart(ctx context.Context, id string) (*engine.State, error)
 	// Query and Entities may give a page that is shorter than asked for, since messages have a
 	// limit: the end is where the token is "", and nowhere else.
 	Query(ctx context.Context, q store.Query, data bool) (states []*engine.State, token string, err error)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"google.golang.org/protobuf/types/known/emptypb"
 
@@ -83,40 +82,25 @@ func instanceResponse(s *engine.State, err error, data bool) (*protocol.GetInsta
 	return &protocol.GetInstanceResponse{Exists: true, OrchestrationState: state}, nil
 }
 
-// WaitForInstanceStart waits until an instance is no longer pending, or does not exist yet. Nothing
-// announces that moment, so it looks: soon at first, since most start at once, then four times a
-// second.
+// WaitForInstanceStart waits until an instance is no longer pending; one that is unknown is waited
+// for.
 func (c *sidecar) WaitForInstanceStart(ctx context.Context, m *protocol.GetInstanceRequest) (*protocol.GetInstanceResponse, error) {
-	ctx, stop := c.s.whileServing(ctx)
-	defer stop()
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
-		r, err := c.GetInstance(ctx, m)
-		if err == nil && r.Exists && r.OrchestrationState.OrchestrationStatus != protocol.OrchestrationStatus_ORCHESTRATION_STATUS_PENDING {
-			return r, nil
-		}
-		if err == nil {
-			select {
-			case <-time.After(pause):
-				continue
-			case <-ctx.Done():
-			}
-		}
-		if cause := context.Cause(ctx); cause != nil {
-			err = toStatus(cause)
-		}
-		return nil, err
-	}
+	return c.wait(ctx, m, Hub.WaitStart)
 }
 
 // WaitForInstanceCompletion waits until an instance has ended; one that is unknown is waited for.
 func (c *sidecar) WaitForInstanceCompletion(ctx context.Context, m *protocol.GetInstanceRequest) (*protocol.GetInstanceResponse, error) {
+	return c.wait(ctx, m, Hub.Wait)
+}
+
+func (c *sidecar) wait(ctx context.Context, m *protocol.GetInstanceRequest, until func(Hub, context.Context, string) (*engine.State, error)) (*protocol.GetInstanceResponse, error) {
 	ctx, stop := c.s.whileServing(ctx)
 	defer stop()
 	hub, err := c.s.hub(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, err := hub.Wait(ctx, m.GetInstanceId())
+	s, err := until(hub, ctx, m.GetInstanceId())
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}

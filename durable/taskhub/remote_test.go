@@ -228,6 +228,7 @@ func TestSameAnswers(t *testing.T) {
 	}
 	for _, id := range ended {
 		questions = append(questions, question{"wait for " + id, func(h taskhub.Hub) answer { return of(h.Wait(ctx, id)) }})
+		questions = append(questions, question{"wait for the start of " + id, func(h taskhub.Hub) answer { return of(h.WaitStart(ctx, id)) }})
 	}
 	plain, err := eng.Get(ctx, "plain", false)
 	must(err)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/history"
 	"github.com/agentrun-dev/agentrun/durable/store"
@@ -119,7 +121,16 @@ func (r *Remote) Get(ctx context.Context, id string, data bool) (*engine.State, 
 // Wait waits until an instance has ended and gives its state. It waits as long as ctx allows and
 // the holder lives.
 func (r *Remote) Wait(ctx context.Context, id string) (*engine.State, error) {
-	m, err := unary(ctx, r, 0, r.hub.WaitForInstanceCompletion, &protocol.GetInstanceRequest{InstanceId: id, GetInputsAndOutputs: true})
+	return r.wait(ctx, id, r.hub.WaitForInstanceCompletion)
+}
+
+// WaitStart waits until an instance has begun, in the same way.
+func (r *Remote) WaitStart(ctx context.Context, id string) (*engine.State, error) {
+	return r.wait(ctx, id, r.hub.WaitForInstanceStart)
+}
+
+func (r *Remote) wait(ctx context.Context, id string, rpc func(context.Context, *protocol.GetInstanceRequest, ...grpc.CallOption) (*protocol.GetInstanceResponse, error)) (*engine.State, error) {
+	m, err := unary(ctx, r, 0, rpc, &protocol.GetInstanceRequest{InstanceId: id, GetInputsAndOutputs: true})
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ const batchRetries = 3
 // beginBatch makes the message of a batch of operations: of as many as fit. An operation that
 // cannot be sent fails.
 func (s *workStream) beginBatch(work batchWork, f *flight) (*protocol.WorkItem, error) {
-	b, err := work.Begin(s.w.ctx)
+	b, err := work.Begin()
 	if err != nil {
 		return nil, err
 	}

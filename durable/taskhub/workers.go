@@ -111,7 +111,7 @@ var _ engine.Workers = (*Workers)(nil)
 type (
 	turnWork interface {
 		engine.Work
-		Begin(context.Context) (*engine.Turn, error)
+		Begin() (*engine.Turn, error)
 		Complete(context.Context, *engine.Turn) error
 		Release(*engine.Turn)
 	}
@@ -123,7 +123,7 @@ type (
 	}
 	batchWork interface {
 		engine.Work
-		Begin(context.Context) (*engine.EntityBatch, error)
+		Begin() (*engine.EntityBatch, error)
 		Complete(context.Context, *engine.EntityBatch) error
 		Release(*engine.EntityBatch)
 	}

@@ -330,21 +330,17 @@ func TestLostWhileLanding(t *testing.T) {
 	}
 }
 
-// slowTurn is a turn whose beginning takes long, and which is the worker's even if that did not wait.
+// slowTurn is a turn whose beginning takes long.
 type slowTurn struct {
 	*fakeTurn
 	entered, goOn chan struct{}
 	once          sync.Once
 }
 
-func (s *slowTurn) Begin(ctx context.Context) (*engine.Turn, error) {
+func (s *slowTurn) Begin() (*engine.Turn, error) {
 	s.once.Do(func() { close(s.entered) })
 	<-s.goOn
-	t, err := s.fakeTurn.Begin(ctx)
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	return t, err
+	return s.fakeTurn.Begin()
 }
 
 func (s *slowTurn) Release(t *engine.Turn) { s.release(s, t) }

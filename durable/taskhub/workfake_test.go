@@ -99,13 +99,13 @@ func (w *fakeWork[T]) set(f func()) {
 
 type fakeTurn struct{ fakeWork[engine.Turn] }
 
-func (w *fakeTurn) Begin(context.Context) (*engine.Turn, error)      { return w.begin() }
+func (w *fakeTurn) Begin() (*engine.Turn, error)                     { return w.begin() }
 func (w *fakeTurn) Complete(_ context.Context, t *engine.Turn) error { return w.complete(w, t) }
 func (w *fakeTurn) Release(t *engine.Turn)                           { w.release(w, t) }
 
 type fakeBatch struct{ fakeWork[engine.EntityBatch] }
 
-func (w *fakeBatch) Begin(context.Context) (*engine.EntityBatch, error)      { return w.begin() }
+func (w *fakeBatch) Begin() (*engine.EntityBatch, error)                     { return w.begin() }
 func (w *fakeBatch) Complete(_ context.Context, b *engine.EntityBatch) error { return w.complete(w, b) }
 func (w *fakeBatch) Release(b *engine.EntityBatch)                           { w.release(w, b) }
 

@@ -32,7 +32,7 @@ func tooLarge(what string, size int, advice string) *unsendable {
 // beginTurn makes the message of an orchestration's turn. One that cannot be sent fails the
 // orchestration, since no later try would fare better.
 func (s *workStream) beginTurn(work turnWork, f *flight) (*protocol.WorkItem, error) {
-	t, err := work.Begin(s.w.ctx)
+	t, err := work.Begin()
 	if err != nil {
 		return nil, err
 	}
