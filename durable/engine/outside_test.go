@@ -470,8 +470,8 @@ func TestLockWhileBatchOut(t *testing.T) {
 		}
 		begin(t, e, "i", "o", "")
 		d.make(t, 0, lock("one"))
+		w, turn := d.turn(t) // it has the lock
 		begin(t, e, "j", "o", "")
-		w, turn := d.turn(t) // of i: it has the lock
 		d.make(t, 0, lock("two"))
 		call := &history.Event{Kind: history.EntityOperationCalled, ID: 1, Request: "call", Name: "add", Target: "@adder@k", Data: history.Payload("i")}
 		turn.Actions = []*history.Event{call}
