@@ -37,8 +37,10 @@ func TestReplacedChildContinuesAsNewAtOnce(t *testing.T) {
 		var executions []string
 		d.until(t, rt, func() bool {
 			executions, err = rt.Client().Executions(ctx, "kid")
-			s, getErr := rt.Client().Get(ctx, "kid")
-			return err == nil && getErr == nil && len(executions) == 3 && string(s.Input) == "2"
+			for range rt.Client().History(ctx, "kid", "") {
+				return err == nil && len(executions) == 3
+			}
+			return false // the last one has not begun
 		})
 		for i, x := range executions {
 			var ids []string

@@ -331,6 +331,22 @@ func (in *instance) pushFront(msgs []*message) {
 	in.mu.Unlock()
 }
 
+// pushBack puts messages that were taken before all others again, and what woke the
+// instance with them.
+func (in *instance) pushBack(msgs []*message, woken bool) {
+	in.pushFront(msgs)
+	if woken {
+		in.wakeAgain()
+	}
+}
+
+// wakeAgain makes the owner run a turn though there may be no message.
+func (in *instance) wakeAgain() {
+	in.mu.Lock()
+	in.wake = true
+	in.mu.Unlock()
+}
+
 // isEntity reports whether id is an entity's.
 func isEntity(id string) bool { return len(id) > 0 && id[0] == '@' }
 

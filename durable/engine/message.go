@@ -38,7 +38,13 @@ type message struct {
 }
 
 // size estimates the memory that a message holds, in bytes.
-func (m *message) size() int { return len(m.ev.Data) + len(m.ev.Name) + 128 }
+func (m *message) size() int {
+	n := len(m.ev.Data) + len(m.ev.Name) + 128
+	for f := m.ev.Failure; f != nil; f = f.Cause {
+		n += len(f.Message) + len(f.Stack)
+	}
+	return n
+}
 
 // command is what a client asks of an instance itself. It is data, not a function:
 // a turn that were given to one would have to be on the heap.

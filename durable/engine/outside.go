@@ -69,9 +69,9 @@ func (e *Engine) beginTurn(in *instance) (*Turn, error) {
 		in.out = o
 	}
 	o.now = maxTime(e.now(), in.clock)
-	n, size := 0, 0
-	for n < len(in.queue) && size < maxDrain {
-		size += in.queue[n].size()
+	n := 0
+	for n < len(in.queue) && o.taken < maxDrain {
+		o.taken += in.queue[n].size()
 		n++
 	}
 	queue := in.queue[:n:n]
@@ -160,7 +160,7 @@ func (e *Engine) completeTurn(in *instance, m *message) error {
 	in.queue = nil
 	execution := in.row.Execution
 	o.now = maxTime(e.now(), in.clock)
-	o.changed = true
+	o.changed, o.woken = true, true // a timer may have woken the instance meanwhile
 	o.record(req.New...)
 	o.cs.pieces = append(o.cs.pieces, req.Pieces...)
 	e.payloads.pin(req.Pieces)

@@ -52,12 +52,18 @@ func (v *visit) queueUp(msgs []*message) {
 // grant lets the lock request go on that is first in line, if nothing runs.
 func (v *visit) grant() {
 	in := v.in
-	if in.held != nil || in.batch != nil || len(in.waiting) == 0 || in.waiting[0].ev.Kind != history.EntityLockRequested {
+	if !in.grants() {
 		return
 	}
+	in.batch = nil // given back, and in vain: what it held waits behind the lock
 	m := in.waiting[0]
 	in.waiting = slices.Delete(in.waiting, 0, 1)
 	v.lock(m)
+}
+
+// grants reports whether a lock request is first in line and nothing runs.
+func (in *instance) grants() bool {
+	return in.held == nil && (in.batch == nil || !in.batch.given) && len(in.waiting) > 0 && in.waiting[0].ev.Kind == history.EntityLockRequested
 }
 
 // ready gives the operations that may run now, in their order: those before the first

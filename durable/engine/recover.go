@@ -96,7 +96,7 @@ func (e *Engine) load(in *instance) (waiting []*message, err error) {
 			waiting = append(waiting, m)
 		}
 	}
-	waiting = append(first, waiting...)
+	waiting = append(heldFirst(first), heldFirst(waiting)...)
 	if !isEntity(in.id) && in.exists && !row.Status.Ended() {
 		in.answeredBy(waiting)
 		if err := e.restart(in); err != nil {
@@ -105,6 +105,21 @@ func (e *Engine) load(in *instance) (waiting []*message, err error) {
 	}
 	in.loaded = true
 	return waiting, nil
+}
+
+// heldFirst puts the messages that an instance has received, and put into its inbox
+// again, before those that it has not: their keys are higher, but they came earlier.
+func heldFirst(msgs []*message) []*message {
+	slices.SortStableFunc(msgs, func(a, b *message) int {
+		switch {
+		case a.held == b.held:
+			return 0
+		case a.held:
+			return -1
+		}
+		return 1
+	})
+	return msgs
 }
 
 // begins reports whether m is one of those that an execution without a history

@@ -52,7 +52,7 @@ func (t *turn) rewound(m *message) {
 		t.answerAgain(m)
 	case in.row.Status != history.Failed:
 		t.cs.answer(m, cannotRewind("it has not failed, it is %v", in.row.Status))
-	case t.e.definition(in) == nil && t.e.opts.Workers == nil:
+	case t.e.definition(in) == nil && !t.e.outside(in):
 		t.cs.answer(m, nil)
 		t.holdBack(m)
 	default:

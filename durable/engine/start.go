@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,8 +17,8 @@ func (t *turn) start(m *message) {
 	if in.exists && slices.Contains(m.reuse, in.row.Status) {
 		t.giveWay()
 	}
-	if in.exists && ev.Parent != nil && in.row.Status.Ended() && in.row.Name != ev.Name {
-		t.giveWay() // its executions cannot be those of one instance with the new one's
+	if in.exists && ev.Parent != nil && in.row.Status.Ended() && !t.isRetry(ev) {
+		t.giveWay()
 	}
 	switch {
 	case in.exists && in.waits() && m.held:
@@ -73,6 +74,13 @@ func (t *turn) start(m *message) {
 	in.row.Status = history.Running
 	t.cs.wakes = true
 	t.new = append(t.new, ev)
+}
+
+// isRetry reports whether the start of a child is that of the same child again: then its
+// executions are those of one instance. What a store never changes tells.
+func (t *turn) isRetry(ev *history.Event) bool {
+	r := &t.in.row
+	return r.Execution == ev.Instance.Execution || r.Name == ev.Name && r.Parent == ev.Parent.ID && maps.Equal(r.Tags, ev.Tags)
 }
 
 // refuse answers a start whose id is taken.

@@ -247,6 +247,9 @@ func (e *Engine) passed(c *call, which Timeout) {
 	}
 	c.answered = true
 	c.mu.Unlock()
+	if c.work != nil {
+		e.opts.Workers.Withdraw(c.work) // if nobody has begun it
+	}
 	e.deliver(c.in.id, e.answer(c, callResult{Outcome: Outcome{Failure: f}, done: true}))
 }
 

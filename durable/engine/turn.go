@@ -57,7 +57,7 @@ func (e *Engine) own(in *instance) {
 				in.pushFront(msgs[i:])
 				msgs = msgs[:i]
 			} else if i == 0 {
-				in.pushFront(msgs[1:])
+				in.pushBack(msgs[1:], woken)
 				e.obeyWorker(in, msgs[0])
 				e.offer(in)
 				exists = in.exists
@@ -155,6 +155,7 @@ type turn struct {
 	// Of one that a worker makes, see outside.go.
 	outside bool
 	given   bool   // a worker has it
+	taken   int    // bytes of messages in it
 	seq     uint64 // which
 }
 

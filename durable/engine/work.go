@@ -142,7 +142,9 @@ func (e *Engine) obeyWorker(in *instance, m *message) {
 		c.batch, err = e.beginBatch(in)
 	case askReleaseBatch:
 		if o := in.batch; o != nil && o.seq == c.batch.seq {
-			o.given = false
+			if o.given = false; in.grants() {
+				in.wakeAgain()
+			}
 		}
 	case askCompleteBatch:
 		if err = e.completeBatch(in, m); err == nil {
@@ -155,23 +157,30 @@ func (e *Engine) obeyWorker(in *instance, m *message) {
 // offer sees to it that the workers know whether the instance has something for them.
 // The caller owns the instance.
 func (e *Engine) offer(in *instance) {
-	wanted := in.wantsTurn(e)
+	var wanted bool
+	about := WorkInfo{Name: EntityName(in.id), Instance: in.id}
 	if isEntity(in.id) {
 		wanted = in.wantsBatch(e)
-	}
-	switch {
-	case wanted == in.offered:
-		return
-	case wanted && in.work == nil && isEntity(in.id):
-		in.work = &BatchWork{e, WorkInfo{Name: EntityName(in.id), Instance: in.id}}
-	case wanted && (in.work == nil || in.work.About().Name != in.row.Name || in.work.About().Version != in.row.Version):
-		in.work = &TurnWork{e, WorkInfo{Name: in.row.Name, Version: in.row.Version, Instance: in.id}}
-	}
-	if in.offered = wanted; wanted {
-		e.opts.Workers.Offer(in.work)
 	} else {
+		wanted = in.wantsTurn(e)
+		about.Name, about.Version = in.row.Name, in.row.Version
+	}
+	same := in.work != nil && in.work.About() == about // another instance may have got the id
+	if wanted && in.offered && same || !wanted && !in.offered {
+		return
+	}
+	if in.offered {
 		e.opts.Workers.Withdraw(in.work)
 	}
+	if in.offered = wanted; !wanted {
+		return
+	}
+	if !same && isEntity(in.id) {
+		in.work = &BatchWork{e, about}
+	} else if !same {
+		in.work = &TurnWork{e, about}
+	}
+	e.opts.Workers.Offer(in.work)
 }
 
 // invalid makes an error about what a worker answered.
