@@ -25,6 +25,9 @@ type Options struct {
 	Activities int
 	// Cached bounds how many idle instances stay in memory. 0: 10,000; below: none.
 	Cached int
+	// MaxHistory bounds the events of one execution's history: an instance that goes on
+	// beyond fails. 0: not bounded.
+	MaxHistory int
 	// Versions says which versions of an orchestration this program's definitions
 	// run, and what becomes of instances of others. Its zero value fits programs
 	// that name no versions, and those that keep one definition for each.
@@ -159,7 +162,7 @@ func OpenStore(ctx context.Context, s store.Store, o Options, defs ...Definition
 		r.defs, o.Workers = o.split(r.defs)
 	}
 	e, err := engine.Open(ctx, s, r.defs, engine.Options{
-		Hub: o.Hub, Workers: o.Workers, Activities: o.Activities, Cached: o.Cached, Versions: o.Versions, Logger: o.Logger, Now: o.Now, OnCommit: o.OnCommit, OnTurn: o.OnTurn, Partial: o.partial,
+		Hub: o.Hub, Workers: o.Workers, Activities: o.Activities, Cached: o.Cached, MaxHistory: o.MaxHistory, Versions: o.Versions, Logger: o.Logger, Now: o.Now, OnCommit: o.OnCommit, OnTurn: o.OnTurn, Partial: o.partial,
 	})
 	if err != nil {
 		return nil, err

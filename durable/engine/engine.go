@@ -73,6 +73,9 @@ type Options struct {
 	PayloadCache int
 	// Grace is how long Close waits for activities that ignore cancellation. 0: 10 s.
 	Grace time.Duration
+	// MaxHistory bounds the events of one execution's history: a turn that would go
+	// beyond fails its instance, unless it ends it. 0: not bounded.
+	MaxHistory int
 	// Versions says which versions of an orchestration its definitions run.
 	Versions VersionPolicy
 	// Workers run what is not among the definitions. nil: it waits for another engine.

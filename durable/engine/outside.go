@@ -161,6 +161,7 @@ func (e *Engine) completeTurn(in *instance, m *message) error {
 	execution := in.row.Execution
 	o.now = maxTime(e.now(), in.clock)
 	o.changed, o.woken = true, true // a timer may have woken the instance meanwhile
+	o.outgrows(req, len(req.New))
 	o.record(req.New...)
 	o.cs.pieces = append(o.cs.pieces, req.Pieces...)
 	e.payloads.pin(req.Pieces)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -346,6 +347,7 @@ func (t *turn) run() {
 		t.e.setAside(in, req.Err)
 		return
 	}
+	t.outgrows(req, len(t.new))
 	t.record(t.new...)
 	t.cs.pieces = append(t.cs.pieces, req.Pieces...)
 	t.e.payloads.pin(req.Pieces)
@@ -358,6 +360,23 @@ func (t *turn) run() {
 	for _, a := range req.Actions {
 		t.act(a, req)
 	}
+}
+
+// HistoryTooLarge is the failure type of an instance that is failed for the size of its
+// history.
+const HistoryTooLarge = "HistoryTooLarge"
+
+// outgrows makes a turn with so many new events fail its instance if its history would
+// have too many.
+func (t *turn) outgrows(req *Turn, news int) {
+	most, n := t.e.opts.MaxHistory, int(t.in.row.Events)+news+len(req.Actions)
+	if most == 0 || n <= most || len(req.Actions) > 0 && req.Actions[len(req.Actions)-1].Kind == history.ExecutionCompleted {
+		return
+	}
+	req.Actions = []*history.Event{{Kind: history.ExecutionCompleted, ID: t.in.lastID + 1, Status: history.Failed, Failure: &history.Failure{
+		Type: HistoryTooLarge, NonRetriable: true,
+		Message: fmt.Sprintf("its history would have %d events, and may have %d: let it continue as new from time to time, or raise the limit", n, most),
+	}}}
 }
 
 // begins makes the event that a turn begins with, whose time is the orchestration's.

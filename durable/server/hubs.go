@@ -24,6 +24,7 @@ type hubs struct {
 	limit   int // instances of a hub; 0: none
 	do      durable.Options
 	workers taskhub.WorkersOptions
+	history int // see Limits.History
 	log     *slog.Logger
 	defs    []durable.Definition
 	serve   func(net.Listener) io.Closer // the socket of the default hub
@@ -121,6 +122,7 @@ func (d *hubs) entry(name string, create bool) (*hub, error) {
 func (d *hubs) run(h *hub) {
 	o := d.do
 	h.workers = taskhub.NewWorkers(d.workers)
+	o.MaxHistory = d.history
 	o.Hub, o.Logger, o.Workers = h.name, d.log, h.workers
 	if h.name == taskhub.DefaultHub {
 		o.Serve = d.serve

@@ -51,6 +51,7 @@ type Limits struct {
 	taskhub.Limits
 	Hubs      int // that the server opens; 0: 100
 	Instances int // of a hub, ended ones included; 0: no limit
+	History   int // events of one execution; an instance that goes on beyond fails; 0: no limit
 	// InFlight is how many items of a kind a worker has at once that does not say how many it
 	// wants, and MaxInFlight bounds those that do; 0: 100 and 10,000.
 	InFlight, MaxInFlight int

@@ -106,6 +106,7 @@ func (s *Server) directory(definitions []durable.Definition) *hubs {
 	o := &s.options
 	d := &hubs{
 		place: placeOf(o.Store), dev: o.Dev, most: o.Limits.Hubs, limit: o.Limits.Instances, do: o.Durable, log: o.Logger, defs: definitions,
+		history: o.Limits.History,
 		workers: taskhub.WorkersOptions{InFlight: o.Limits.InFlight, MaxInFlight: o.Limits.MaxInFlight, Logger: o.Logger},
 		open:    map[string]*hub{}, going: map[string]bool{}, failed: map[string]error{},
 	}

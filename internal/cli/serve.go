@@ -62,6 +62,7 @@ process at once, which loses nothing either.`,
 	flags.IntVar(&l.Message, "max-message", 64<<20, "`BYTES` of a request")
 	flags.IntVar(&l.Payload, "max-payload", 0, "`BYTES` of an input or event; 0: as a request")
 	flags.IntVar(&l.Instances, "max-instances", 0, "`N` instances in a hub; 0: no limit")
+	flags.IntVar(&l.History, "max-history", 0, "`N` events in the history of an execution, which fails beyond; 0: no limit")
 	flags.IntVar(&l.Waits, "max-waits", 10_000, "`N` waits of one connection at a time")
 	flags.IntVar(&l.InFlight, "max-work-items", 100, "`N` orchestrations, activities and entities each that a worker has at once which asks for no number")
 	flags.IntVar(&l.Hubs, "max-hubs", 100, "`N` task hubs open")
@@ -118,7 +119,7 @@ func (f *serveFlags) check() error {
 		n, least int
 	}{
 		{"--max-message", f.o.Limits.Message, 1}, {"--max-payload", f.o.Limits.Payload, 0}, {"--max-instances", f.o.Limits.Instances, 0},
-		{"--max-waits", f.o.Limits.Waits, 1}, {"--max-work-items", f.o.Limits.InFlight, 1}, {"--max-hubs", f.o.Limits.Hubs, 1}, {"--grace", int(f.o.Grace), 1},
+		{"--max-history", f.o.Limits.History, 0}, {"--max-waits", f.o.Limits.Waits, 1}, {"--max-work-items", f.o.Limits.InFlight, 1}, {"--max-hubs", f.o.Limits.Hubs, 1}, {"--grace", int(f.o.Grace), 1},
 	} {
 		if x.n < x.least {
 			return usagef("%s must be at least %d", x.flag, x.least)
