@@ -142,8 +142,17 @@ func (v *visit) arrive(m *message) {
 		v.consume(m)
 		v.unlock(ev)
 	default:
-		v.consume(m) // nothing else means anything to an entity
+		v.other(m)
 	}
+}
+
+// other is what becomes of a message that only a purge gives a meaning.
+func (v *visit) other(m *message) {
+	if m.ask == nil || m.ask.what != askPurgeEntity {
+		v.consume(m)
+		return
+	}
+	v.cs.answer(m, v.purge())
 }
 
 // consume is the end of a message.

@@ -53,6 +53,7 @@ type command struct {
 	look      func(*instance) // where set, runs first on the owner's goroutine, and changes nothing
 	execution string          // askRestart: which one is meant
 	start     *Start          // askRestart: as what
+	work      *TurnWork       // askBeginTurn: of which work
 	turn      *Turn           // of a worker: given by askBeginTurn, else its argument
 	batch     *EntityBatch    // likewise
 }
@@ -63,6 +64,7 @@ const (
 	askNothing commandKind = iota
 	askPurge
 	askPurgeExpired
+	askPurgeEntity
 	askRestart
 
 	// A worker's (work.go).

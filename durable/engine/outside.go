@@ -57,7 +57,10 @@ func (in *instance) wantsTurn(e *Engine) bool {
 }
 
 // beginTurn gives a worker the turn that is due.
-func (e *Engine) beginTurn(in *instance) (*Turn, error) {
+func (e *Engine) beginTurn(in *instance, w *TurnWork) (*Turn, error) {
+	if in.work != nil && in.work != Work(w) {
+		return nil, ErrStale // of another that had the id: this one may be for other workers
+	}
 	in.offered = false
 	if !in.wantsTurn(e) {
 		e.rearm(in)

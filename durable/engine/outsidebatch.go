@@ -42,7 +42,7 @@ func (v *visit) queueUp(msgs []*message) {
 			v.consume(m)
 			v.unlock(ev)
 		default:
-			v.consume(m) // nothing else means anything to an entity
+			v.other(m)
 		}
 	}
 	v.grant()

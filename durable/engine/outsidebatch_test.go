@@ -104,3 +104,45 @@ func TestLockWhileBatchOut(t *testing.T) {
 		equal(t, "result", finish(t, e, "j"), "")
 	})
 }
+
+// A purge takes an entity with its state, whoever runs it, unless something waits for it.
+func TestPurgeEntity(t *testing.T) {
+	for _, local := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			d := &desk{}
+			defs := Definitions{}
+			if local {
+				defs.Entities = []Entity{adder}
+			}
+			e := start(t, memory.New(), defs, Options{Workers: d})
+			purge := func(what string, want int) {
+				t.Helper()
+				n, err := e.Purge(t.Context(), []string{"@Adder@k"}, false)
+				if err != nil || n != want {
+					t.Errorf("%s (local %v): purged %d, %v", what, local, n, err)
+				}
+			}
+			signal := func(at time.Time) {
+				isErr(t, "signal", e.Signal(t.Context(), "@adder@k", "add", history.Payload("1"), at), nil)
+				if !local && at.IsZero() {
+					w, b, _ := d.batch(t)
+					purge("while its operation runs", 0)
+					add(t, w, b, 1)
+				}
+			}
+			purge("nothing", 0)
+			signal(time.Time{})
+			purge("one with a state", 1)
+			_, err := e.Entity(t.Context(), "@adder@k")
+			isErr(t, "after it", err, ErrNotFound)
+			purge("again", 0)
+			signal(time.Time{})
+			signal(time.Now().Add(time.Hour))
+			purge("with a signal to come", 0)
+			state, err := e.Entity(t.Context(), "@adder@k")
+			if err != nil || string(state.State) != "1" {
+				t.Errorf("state %+v, %v", state, err)
+			}
+		})
+	}
+}

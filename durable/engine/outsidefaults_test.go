@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -314,10 +315,14 @@ func TestReplacedWhileOffered(t *testing.T) {
 		e := start(t, memory.New(), Definitions{}, Options{Workers: h})
 		begin(t, e, "x", "before", "")
 		equal(t, "offered", h.names(), "before")
+		before := h.waits[0].(*TurnWork)
 		if _, err := e.Start(t.Context(), Start{ID: "x", Name: "after", Reuse: []history.Status{history.Pending, history.Terminated}}); err != nil {
 			t.Fatal(err)
 		}
 		equal(t, "offered then", h.names(), "after")
+		if _, err := before.Begin(); !errors.Is(err, ErrStale) {
+			t.Errorf("a worker that took the one before begins: %v", err)
+		}
 		w, turn := turnOf(t, h)
 		act(t, w, turn, &history.Event{Kind: history.ExecutionCompleted, ID: -1, Status: history.Completed})
 		end(t, e)

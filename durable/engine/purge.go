@@ -17,13 +17,19 @@ var ErrNotEnded = errors.New("the instance has not ended")
 // histories of all executions, effects, and the payloads that nobody else keeps.
 // Those that do not exist or have not ended are passed over. With recurse the
 // descendants of each go with it, before it, so that a purge that was cut off can
-// be asked for again; a descendant that has not ended stays, with its own.
+// be asked for again; a descendant that has not ended stays, with its own. An entity
+// has ended, in this sense, while it is not locked and nothing waits for it.
 //
 // The ids are free when Purge returns. What may be long goes from the disk
 // piece by piece after that, between commits.
 func (e *Engine) Purge(ctx context.Context, ids []string, recurse bool) (int, error) {
-	for _, id := range ids {
-		if err := CheckInstanceID(id); err != nil {
+	ids = slices.Clone(ids)
+	for i, id := range ids {
+		err := checkID(id)
+		if isEntity(id) {
+			ids[i], err = EntityID(id)
+		}
+		if err != nil {
 			return 0, err
 		}
 	}
@@ -45,7 +51,11 @@ func (e *Engine) purgeAll(ctx context.Context, ids []string, recurse bool, how c
 		}
 		answers := make([]<-chan error, len(part))
 		for i, id := range part {
-			answers[i] = e.request(&message{to: id, ev: &history.Event{Time: e.now()}, ask: &command{what: how}})
+			c := &command{what: how}
+			if isEntity(id) {
+				c.what = askPurgeEntity
+			}
+			answers[i] = e.request(&message{to: id, ev: &history.Event{Time: e.now()}, ask: c})
 		}
 		for _, a := range answers {
 			switch err := e.answered(ctx, a); {
@@ -96,6 +106,19 @@ func (t *turn) purge() error {
 		return ErrNotEnded
 	}
 	t.forget()
+	return nil
+}
+
+// purge is the owner's part for an entity: what is left of it goes with this turn.
+func (v *visit) purge() error {
+	in := v.in
+	switch {
+	case !in.exists || in.row.State == nil && len(in.waiting)+len(in.scheduled)+len(v.b.Ops) == 0 && in.held == nil:
+		return ErrNotFound
+	case in.held != nil || in.batch != nil || len(in.waiting)+len(in.scheduled)+len(v.b.Ops) > 0:
+		return ErrNotEnded
+	}
+	in.row.State, v.changed = nil, true
 	return nil
 }
 

@@ -52,7 +52,7 @@ func (w *TurnWork) About() WorkInfo { return w.info }
 // there is nothing to do any more. Past is always set and holds PastEvents events; it
 // may be read until Complete, by one goroutine at a time, and more than once.
 func (w *TurnWork) Begin() (*Turn, error) {
-	c := &command{what: askBeginTurn}
+	c := &command{what: askBeginTurn, work: w}
 	if err := w.e.ask(context.Background(), w.info.Instance, c); err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (e *Engine) obeyWorker(in *instance, m *message) {
 	err := error(nil)
 	switch c := m.ask; c.what {
 	case askBeginTurn:
-		c.turn, err = e.beginTurn(in)
+		c.turn, err = e.beginTurn(in, c.work)
 	case askReleaseTurn:
 		if o := in.out; o != nil && o.seq == c.turn.seq {
 			o.given = false
