@@ -339,6 +339,25 @@ func (d *hubs) health() error {
 	return err
 }
 
+// beginDrain gives out no more work.
+func (d *hubs) beginDrain() {
+	for _, h := range d.running() {
+		h.workers.BeginDrain()
+	}
+}
+
+// running are the hubs that are open and ready.
+func (d *hubs) running() (list []*hub) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, h := range d.open {
+		if isReady(h) && h.rt != nil {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
 // drain gives out no more work, and lets workers answer for what they have, for half the time that
 // ctx has: what they do not answer goes on with the next server.
 func (d *hubs) drain(ctx context.Context) {
@@ -347,14 +366,9 @@ func (d *hubs) drain(ctx context.Context) {
 		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
 		defer cancel()
 	}
-	d.mu.Lock()
-	open := slices.Collect(maps.Values(d.open))
-	d.mu.Unlock()
 	var wait sync.WaitGroup
-	for _, h := range open {
-		if isReady(h) && h.rt != nil {
-			wait.Go(func() { h.workers.Drain(ctx) })
-		}
+	for _, h := range d.running() {
+		wait.Go(func() { h.workers.Drain(ctx) })
 	}
 	wait.Wait()
 }

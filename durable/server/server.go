@@ -248,6 +248,7 @@ func (s *Server) Close() error {
 func (s *Server) Drain(ctx context.Context) error {
 	s.closing.Do(func() {
 		close(s.draining)
+		s.hubs.beginDrain() // before the connections of workers end
 		s.grpc.Drain()
 		s.hubs.drain(ctx)
 		err := s.grpc.Shutdown(ctx)

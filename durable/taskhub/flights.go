@@ -51,15 +51,19 @@ type flightID struct {
 	task     int32 // of a call
 }
 
-// launch makes an item one of the worker's.
-func (w *Workers) launch(f *flight, s *workStream) {
+// launch makes an item one of the worker's, unless Drain has begun, which would not wait for it.
+func (w *Workers) launch(f *flight, s *workStream) bool {
 	f.token = rand.Text()
 	f.stream = s
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.answered != nil {
+		return false
+	}
 	w.tokens[f.token] = f
 	w.byID[f.id] = f
 	s.flights[f] = struct{}{}
+	return true
 }
 
 // begun forgets the earlier worker of what another has now: it would answer in vain.
@@ -102,13 +106,14 @@ func (w *Workers) end(f *flight) {
 }
 
 // abandonStream gives back what a worker had whose connection has ended. Its answers are still
-// taken, as long as no other worker has begun.
+// taken, as long as no other worker has begun. Once Drain has begun the worker keeps what it has: it
+// was the server that ended the connection, and a stream that has not yet ended must not take it.
 func (w *Workers) abandonStream(s *workStream) {
 	w.mu.Lock()
 	var back []*flight
 	for f := range s.flights {
 		f.stream = nil
-		if f.state == inHand {
+		if f.state == inHand && w.answered == nil {
 			w.orphan(f)
 			back = append(back, f)
 		}

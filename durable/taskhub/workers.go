@@ -216,7 +216,18 @@ func (w *Workers) delay(s subject) time.Duration {
 // server and nothing wrong, and waits until they have answered what they had, or ctx ends. Answers
 // are taken until Close.
 func (w *Workers) Drain(ctx context.Context) {
+	select {
+	case <-w.BeginDrain():
+	case <-ctx.Done():
+	}
+}
+
+// BeginDrain is Drain that does not wait: what it gives is closed when all is answered. Call it
+// before anything else that ends the workers' connections, else what they have is taken for lost,
+// and no answer to it is waited for. It is safe to call more than once.
+func (w *Workers) BeginDrain() (answered <-chan struct{}) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.answered == nil { // the first time
 		w.answered = make(chan struct{})
 		w.awaited = map[*flight]struct{}{}
@@ -228,13 +239,9 @@ func (w *Workers) Drain(ctx context.Context) {
 		if len(w.awaited) == 0 {
 			close(w.answered)
 		}
+		w.drain()
 	}
-	w.mu.Unlock()
-	w.drain()
-	select {
-	case <-w.answered:
-	case <-ctx.Done():
-	}
+	return w.answered
 }
 
 // errDraining tells workers to look for another server.

@@ -420,6 +420,11 @@ func TestDrain(t *testing.T) {
 		_, err = stream.Recv()
 	}
 	wantCode(t, "another stream", err, codes.Unavailable)
+	call.set(func() {
+		if !call.given {
+			t.Error("the end of the stream has given the call back, for another stream that has not ended yet to begin it again")
+		}
+	})
 	_, err = sdk.CompleteActivityTask(t.Context(), &protocol.ActivityResponse{CompletionToken: item.CompletionToken})
 	if err != nil || len(call.answers()) != 1 {
 		t.Errorf("an answer while draining: %v, %d answers", err, len(call.answers()))

@@ -157,7 +157,10 @@ func (s *workStream) begin(ctx context.Context, work engine.Work, a worklist.Abo
 	if m == nil {
 		return nil
 	}
-	s.w.launch(f, s)
+	if !s.w.launch(f, s) {
+		f.release()
+		return nil
+	}
 	m.CompletionToken = f.token
 	return m
 }
