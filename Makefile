@@ -10,6 +10,7 @@ RUN     ?= .
 TIMEOUT ?= 10m
 BENCH   ?= .
 TORTURE ?= 2m
+FAULTS  ?= 2m
 
 # STRICT=1 makes a missing part or a skipped test an error, as CI does.
 STRICT ?=
@@ -78,6 +79,10 @@ workloads: ## Run agentrun bench: what docs/performance.md has, some minutes on 
 .PHONY: torture
 torture: ## Kill processes, cut disks short and set clocks for TORTURE=2m (docs/reliability.md)
 	AGENTRUN_TORTURE=$(TORTURE) $(GO) test -count=1 -v -timeout 0 ./internal/torture
+
+.PHONY: faults
+faults: ## Kill servers and workers and break the wire between them, FAULTS=2m each (docs/reliability.md)
+	AGENTRUN_FAULTS=$(FAULTS) $(GO) test -count=1 -v -timeout 0 ./internal/serverfaults
 
 .PHONY: ci
 ci: ## Run all that CI runs

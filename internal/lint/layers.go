@@ -26,6 +26,8 @@ var layers = []layer{
 	{path: "cmd/agentrun", below: []string{"."}},
 	// Others' programs against the command, and against a program as a user would write it.
 	{path: "internal/conformance", below: []string{"."}},
+	// Its workers speak the protocol themselves.
+	{path: "internal/serverfaults", below: []string{"."}},
 	{path: "cmd/durablevet", below: []string{"durable/vet"}},
 	{path: ".", below: []string{"internal/cli"}},
 	{path: "internal/cli", below: []string{"internal/cli/...", "internal/bench", "dashboard", "evals", "durable/vet", "durable/server"}},
