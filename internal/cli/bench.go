@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/agentrun-dev/agentrun/internal/bench"
+	"github.com/agentrun-dev/agentrun/internal/bench/remote"
 )
 
 // flagFirstRun makes "agentrun bench" the child process of cold-start.
@@ -20,6 +21,7 @@ const flagFirstRun = "first-run"
 func (a *app) benchCommand() *cobra.Command {
 	var o bench.Options
 	var firstRun string
+	var far remoteFlags
 	c := &cobra.Command{
 		Use:   "bench [WORKLOAD...]",
 		Short: "Measure the durable engine on this machine and its disk",
@@ -34,12 +36,25 @@ which nothing else should keep the machine busy.
 c is the rate of a bare loop of one-row commits over the same SQLite driver with the
 same settings, measured between the workloads; xC is how many steps are done in the
 time of one such commit. P50 and P99 are of a step in chains and entity calls, of a
-commit in soak, and of a whole run elsewhere. "-o json" prints one object per line.`,
-		ValidArgs: bench.Names(),
+commit in soak, and of a whole run elsewhere. "-o json" prints one object per line.
+
+With --connect a server of the durable task protocol is measured instead, whosever it
+is, through gRPC and with worker processes of their own. Its workloads are
+
+` + indented(remote.Names()) + `
+P50 and P99 are of a step, of fan-out of a whole run. Its instances stay in the task
+hub, which should be one to throw away.`,
+		Example: `  agentrun bench chain fan-out
+  agentrun bench --connect 127.0.0.1:8080 --workers 1,4 parallel-chains`,
+		ValidArgs: slices.Compact(slices.Sorted(slices.Values(append(bench.Names(), remote.Names()...)))),
 		Args: func(_ *cobra.Command, args []string) error {
+			known := bench.Names()
+			if far.connect != "" {
+				known = remote.Names()
+			}
 			for _, name := range args {
-				if !slices.Contains(bench.Names(), name) {
-					return usagef("there is no workload %q; there are %s", name, strings.Join(bench.Names(), ", "))
+				if !slices.Contains(known, name) {
+					return usagef("there is no workload %q; there are %s", name, strings.Join(known, ", "))
 				}
 			}
 			return nil
@@ -47,6 +62,12 @@ commit in soak, and of a whole run elsewhere. "-o json" prints one object per li
 		RunE: func(c *cobra.Command, names []string) error {
 			if firstRun != "" {
 				return bench.FirstRun(c.Context(), firstRun, a.out)
+			}
+			if far.connect != "" {
+				return a.benchRemote(c, far, o, names)
+			}
+			if f := far.needless(c); f != "" {
+				return usagef("--%s needs --connect", f)
 			}
 			return a.bench(c.Context(), o, names)
 		},
@@ -57,6 +78,7 @@ commit in soak, and of a whole run elsewhere. "-o json" prints one object per li
 	if err := c.Flags().MarkHidden(flagFirstRun); err != nil {
 		panic("cli: " + err.Error()) // the flag is defined just above
 	}
+	far.define(c)
 	return c
 }
 

@@ -182,3 +182,23 @@ func TestServeEnds(t *testing.T) {
 	}
 	s.ends(0)
 }
+
+// TestBenchOfAServer measures a server with a worker process, all in processes of their own.
+func TestBenchOfAServer(t *testing.T) {
+	dir := shortDir(t)
+	s := serve(t, dir, "bare")
+	c := command(t, dir, "bench", "--quick", "-o", "json", "--connect", s.ConnectionString, "--workers", "1", "chain")
+	c.Args[0] = "agentrun"
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var r struct {
+		Workload       string
+		N, Workers     int
+		StepsPerSecond float64
+	}
+	if err := json.Unmarshal(out, &r); err != nil || r.Workload != "chain" || r.N != 20 || r.Workers != 1 || r.StepsPerSecond <= 0 {
+		t.Errorf("%s: %+v, %v", out, r, err)
+	}
+}

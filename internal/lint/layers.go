@@ -30,10 +30,12 @@ var layers = []layer{
 	{path: "internal/serverfaults", below: []string{"."}},
 	{path: "cmd/durablevet", below: []string{"durable/vet"}},
 	{path: ".", below: []string{"internal/cli"}},
-	{path: "internal/cli", below: []string{"internal/cli/...", "internal/bench", "dashboard", "evals", "durable/vet", "durable/server"}},
+	{path: "internal/cli", below: []string{"internal/cli/...", "internal/bench", "internal/bench/remote", "dashboard", "evals", "durable/vet", "durable/server"}},
 	{path: "internal/cli/...", below: []string{"dashboard", "evals", "durable/vet"}},
 	// It measures durable beside the driver of its store.
 	{path: "internal/bench", below: []string{"durable", "durable/store/..."}},
+	// It is a client and a worker of any server of the protocol; only its tests see ours.
+	{path: "internal/bench/remote", below: []string{"internal/protocol", "durable/server"}},
 	{path: "dashboard", below: []string{"scenario"}},
 	{path: "evals/evalstest", below: []string{".", "evals"}, support: true},
 	{path: "evals", below: []string{"scenario"}},
@@ -69,7 +71,7 @@ var layers = []layer{
 	{path: "durable/store", below: []string{"durable/history"},
 		owners: []string{"durable", "durable/taskhub", "durable/engine", "durable/store/...", "durable/store/storetest", "durable/durabletest", "internal/bench"}},
 	{path: "durable/history", below: []string{"internal/protocol"}},
-	{path: "internal/protocol", owners: []string{"durable/history", "durable/taskhub"}},
+	{path: "internal/protocol", owners: []string{"durable/history", "durable/taskhub", "internal/bench/remote"}},
 }
 
 // Packages under internal/ that have no row are small helpers: everybody may import them, and they
@@ -92,5 +94,5 @@ var foreign = []struct {
 	{"zombiezen.com/go/sqlite", []string{"durable/store/...", "internal/bench"}},
 	{"modernc.org/sqlite", []string{"durable/store/..."}},
 	{"golang.org/x/tools", []string{"durable/vet", "internal/cli", "cmd/durablevet"}},
-	{"google.golang.org/grpc", []string{"internal/protocol", "durable/taskhub"}},
+	{"google.golang.org/grpc", []string{"internal/protocol", "durable/taskhub", "internal/bench/remote"}},
 }
