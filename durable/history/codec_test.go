@@ -73,6 +73,11 @@ func TestEmptyKind(t *testing.T) {
 		if !proto.Equal(want, got) {
 			t.Errorf("%s: want %v, got %v", e.Kind, want, got)
 		}
+		b, n := protowire.ConsumeBytes(must(AppendProto(nil, e)))
+		short := new(protocol.HistoryEvent)
+		if err := proto.Unmarshal(b, short); err != nil || n < len(b) || !proto.Equal(want, short) {
+			t.Errorf("%s: want %v, got %v by its bytes, %v", e.Kind, want, short, err)
+		}
 	}
 }
 
@@ -134,6 +139,13 @@ func TestExtensions(t *testing.T) {
 	}
 	if _, err := ToProto(&want); err == nil {
 		t.Error("ToProto took an event whose payload is not loaded")
+	}
+	short, err := AppendProto([]byte("before"), e)
+	if err != nil || !bytes.Equal(short[:6], []byte("before")) || !bytes.Equal(short[7:], must(proto.Marshal(m))) {
+		t.Errorf("AppendProto gave %q, %v, want what ToProto's message is", short, err)
+	}
+	if short, err = AppendProto([]byte("before"), &want); err == nil || string(short) != "before" {
+		t.Errorf("AppendProto took an event whose payload is not loaded: %q", short)
 	}
 	foreign := new(protocol.HistoryEvent)
 	if err := proto.Unmarshal(b, foreign); err != nil {

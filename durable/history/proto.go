@@ -13,16 +13,36 @@ import (
 // without our extension fields. It fails on an event whose Data is still only a DataRef, since the
 // store has to put the value back first, and on text that is not UTF-8, which the protocol cannot carry.
 func ToProto(e *Event) (*protocol.HistoryEvent, error) {
-	if e.Data == nil && !e.DataRef.IsZero() {
-		return nil, fmt.Errorf("history: %s event %d: its payload %s was not loaded", e.Kind, e.ID, e.DataRef)
+	plain, err := forOthers(e)
+	if err != nil {
+		return nil, err
 	}
-	plain := *e
-	plain.DataRef, plain.Attempt, plain.Call, plain.Lineage, plain.Terms = Hash{}, 0, 0, "", nil
 	m := new(protocol.HistoryEvent)
 	if err := proto.Unmarshal(AppendEvent(nil, &plain), m); err != nil {
 		return nil, fmt.Errorf("history: %s event %d for the protocol: %w", e.Kind, e.ID, err)
 	}
 	return m, nil
+}
+
+// AppendProto appends to b the length and the bytes of the message that ToProto gives, which it does
+// not make. It does not look at text: it is for events that have been a message before, or are known
+// to become one. An error leaves b as it was.
+func AppendProto(b []byte, e *Event) ([]byte, error) {
+	plain, err := forOthers(e)
+	if err != nil {
+		return b, err
+	}
+	return AppendRow(b, &plain), nil
+}
+
+// forOthers gives an event without our extension fields.
+func forOthers(e *Event) (Event, error) {
+	if e.Data == nil && !e.DataRef.IsZero() {
+		return Event{}, fmt.Errorf("history: %s event %d: its payload %s was not loaded", e.Kind, e.ID, e.DataRef)
+	}
+	plain := *e
+	plain.DataRef, plain.Attempt, plain.Call, plain.Lineage, plain.Terms = Hash{}, 0, 0, "", nil
+	return plain, nil
 }
 
 // FromProto is the inverse of ToProto. Extension fields in m are not taken over: they are for our

@@ -134,17 +134,23 @@ func (w *Workers) extendPast(t *engine.Turn) {
 	w.pasts.put(t.Instance, p, pastWeight+cap(p.data))
 }
 
-// extended gives the past with one more event of a turn; false where it has to be read.
+// extended gives the past with one more event of a turn; false where it has to be read. Such an
+// event has been a message: what is new went to the worker as one, and its actions came as some.
 func (p past) extended(ev *history.Event) (past, bool) {
 	if ev.Time.IsZero() {
 		return p, false // what is in the history has a time
 	}
 	p.events++
-	if p.data == nil {
+	if p.data == nil || !forWorkers(ev.Kind) {
 		return p, true
 	}
-	q, err := p.with(ev)
-	return q, err == nil
+	data, err := history.AppendProto(protowire.AppendTag(p.data, pastsField, protowire.BytesType), ev)
+	if err != nil {
+		return p, false
+	}
+	p.size += len(data) - len(p.data)
+	p.data = data
+	return p, true
 }
 
 func (w *Workers) forgetPast(i history.Instance) {
