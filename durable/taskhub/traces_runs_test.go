@@ -57,7 +57,7 @@ func TestTraceRuns(t *testing.T) {
 		tr.say("What it carries over comes before what came meanwhile; the old execution's answers go nowhere.")
 		tr.turn("n", `actions:{id:3 createSubOrchestration:{instanceId:"kid" name:"child"}}
 			actions:{id:4 completeOrchestration:{orchestrationStatus:ORCHESTRATION_STATUS_CONTINUED_AS_NEW result:{value:"1"} newVersion:{value:"2"}
-			carryoverEvents:{eventId:-1 timestamp:@5 eventRaised:{name:"go" input:{value:"1"}}}}}`)
+			carryoverEvents:{eventId:-1 timestamp:@3 eventRaised:{name:"go" input:{value:"1"}}}}}`)
 		tr.did("late", `result:{value:"too late"}`)
 		tr.end("kid", "1", "")
 		tr.wait(40 * time.Second)

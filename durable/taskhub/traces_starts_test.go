@@ -19,7 +19,7 @@ func TestTraceStarts(t *testing.T) {
 		tr.call("StartInstance", `instanceId:"a" name:"two" input:{value:"2"} orchestrationIdReusePolicy:{replaceableStatus:ORCHESTRATION_STATUS_COMPLETED}`)
 		tr.call("StartInstance", `instanceId:"a" name:"two" orchestrationIdReusePolicy:{replaceableStatus:ORCHESTRATION_STATUS_RUNNING}`)
 		tr.turn("a", ``)
-		tr.say("One that lives is terminated first, with a child that waits for nothing more.")
+		tr.say("One that lives is terminated first.")
 		tr.call("StartInstance", `instanceId:"a" name:"three" orchestrationIdReusePolicy:{replaceableStatus:[ORCHESTRATION_STATUS_RUNNING, ORCHESTRATION_STATUS_TERMINATED]}`)
 		tr.end("a", "1", "third")
 		tr.say("Ids that cannot be.")

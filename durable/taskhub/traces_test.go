@@ -95,7 +95,9 @@ func firstDifference(got, want string) string {
 	for at < len(g) && at < len(w) && g[at] == w[at] {
 		at++
 	}
-	part := func(lines []string) string { return strings.Join(lines[min(at, len(lines)):min(at+6, len(lines))], "\n") }
+	part := func(lines []string) string {
+		return strings.Join(lines[min(at, len(lines)):min(at+6, len(lines))], "\n")
+	}
 	return fmt.Sprintf("%s\ngot from line %d:\n%s\nwant:\n%s", strings.Join(g[max(0, at-6):at], "\n"), at+1, part(g), part(w))
 }
 

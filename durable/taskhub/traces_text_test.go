@@ -1,6 +1,7 @@
 package taskhub_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -161,11 +162,18 @@ func (x *texts) value(m protoreflect.Message) string {
 		if v.Seconds == 0 && v.Nanos == 0 {
 			return "the epoch"
 		}
+		if v.AsTime().Before(x.begin) {
+			return v.AsTime().Format(time.RFC3339)
+		}
 		return "+" + v.AsTime().Sub(x.begin).String()
 	case *durationpb.Duration:
 		return v.AsDuration().String()
 	case *structpb.Value:
-		return fmt.Sprintf("%#v", v.AsInterface())
+		b, err := json.Marshal(v.AsInterface())
+		if err != nil {
+			panic(err)
+		}
+		return string(b)
 	case *protocol.HistoryEvent:
 		return x.event(v)
 	}
