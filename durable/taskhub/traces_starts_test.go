@@ -80,6 +80,7 @@ func TestTraceStarts(t *testing.T) {
 		tr.say("The limit counts what is not answered; 0 is no limit that is stated.")
 		tr.turn("a", `actions:{id:1 scheduleTask:{name:"act"}} actions:{id:2 scheduleTask:{name:"act"}}`)
 		tr.say("Silence is broken by pings.")
+		tr.pings = true
 		tr.wait(70 * time.Second)
 	})
 }

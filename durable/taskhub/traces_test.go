@@ -49,6 +49,7 @@ type trace struct {
 	arrived []*arrival           // work items that no step has shown yet
 	held    []*protocol.WorkItem // shown, and not answered
 	streams map[string]func()    // by worker: ends it
+	pings   bool                 // shows also those after a worker's first
 
 	states    map[string]string   // of instances and entities, as shown last
 	histories map[string][]string // as shown last
@@ -58,6 +59,7 @@ type trace struct {
 type arrival struct {
 	worker string
 	item   *protocol.WorkItem
+	first  bool
 	err    error
 }
 
@@ -213,10 +215,10 @@ func (tr *trace) work(name, request string) {
 	}
 	tr.streams[name] = cancel
 	go func() {
-		for {
+		for first := true; ; first = false {
 			item, err := stream.Recv()
 			tr.mu.Lock()
-			tr.arrived = append(tr.arrived, &arrival{name, item, err})
+			tr.arrived = append(tr.arrived, &arrival{name, item, first, err})
 			tr.mu.Unlock()
 			if err != nil {
 				return
@@ -257,10 +259,13 @@ func (tr *trace) settle() {
 			tr.printf("< worker %s: %s\n", a.worker, status.Code(a.err))
 			continue
 		}
-		tr.printf("< worker %s: %s", a.worker, tr.texts.item(a.item))
-		if a.item.GetHealthPing() == nil {
+		// A later ping may come or not at the moment at which there is something else to send.
+		if ping := a.item.GetHealthPing() != nil; !ping {
 			tr.held = append(tr.held, a.item)
+		} else if !a.first && !tr.pings {
+			continue
 		}
+		tr.printf("< worker %s: %s", a.worker, tr.texts.item(a.item))
 	}
 	tr.stored()
 }

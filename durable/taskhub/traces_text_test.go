@@ -34,8 +34,8 @@ func newTexts(begin time.Time) *texts {
 
 var (
 	uuids = `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`
-	// randoms are UUIDs, ids of 32 hexadecimal digits, and completion tokens.
-	randoms = regexp.MustCompile(`\b(` + uuids + `|[0-9a-f]{32}|[A-Z2-7]{26})\b`)
+	// randoms are UUIDs, ids of 32 hexadecimal digits that are not of a trace, and completion tokens.
+	randoms = regexp.MustCompile(`\b(?:00-)?(` + uuids + `|[0-9a-f]{32}|[A-Z2-7]{26})\b`)
 	names   = regexp.MustCompile(`\b(uuid|id|token)#\d+`)
 	moments = regexp.MustCompile(`@(\d+)\b`)
 )
@@ -43,6 +43,9 @@ var (
 // names replaces what is random.
 func (x *texts) names(s string) string {
 	return randoms.ReplaceAllStringFunc(s, func(random string) string {
+		if strings.HasPrefix(random, "00-") {
+			return random
+		}
 		name, ok := x.named[random]
 		if !ok {
 			kind := map[int]string{36: "uuid", 32: "id", 26: "token"}[len(random)]
