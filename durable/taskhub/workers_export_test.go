@@ -58,3 +58,8 @@ func (w *Workers) Landing() (n int) {
 	}
 	return n
 }
+
+// ServeServiceWith is ServeService with options.
+func ServeServiceWith(lis net.Listener, s *Service, o ServerOptions) *Server {
+	return ServeAll(lis, alone{s}, o)
+}
