@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"maps"
+	"math"
 	"slices"
 
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -209,7 +209,7 @@ func (t *turn) absorb() {
 // checkActions says what is wrong with the results of a worker's turn (ErrInvalid), and
 // brings ids of entities into the form that everything is kept under.
 func (in *instance) checkActions(req *Turn) error {
-	ids := make(map[int32]bool, len(req.Actions))
+	ids, last := make(map[int32]bool, len(req.Actions)), in.lastID
 	for i, a := range req.Actions {
 		if a.Kind == history.ExecutionCompleted {
 			if i != len(req.Actions)-1 {
@@ -219,7 +219,7 @@ func (in *instance) checkActions(req *Turn) error {
 				return invalid("an orchestration cannot complete as %v", a.Status)
 			}
 			if a.ID < 0 {
-				a.ID = 1 + slices.Max(append(slices.Collect(maps.Keys(ids)), in.lastID))
+				a.ID = last + 1
 			}
 			continue
 		}
@@ -227,7 +227,10 @@ func (in *instance) checkActions(req *Turn) error {
 			if a.ID < 0 || ids[a.ID] || in.begun(a.ID) {
 				return invalid("the id %d of an action is negative, or another's", a.ID)
 			}
-			ids[a.ID] = true
+			if a.ID == math.MaxInt32 { // there would be no number for the end
+				return invalid("the id %d of an action is too large", a.ID)
+			}
+			ids[a.ID], last = true, max(last, a.ID)
 		}
 		if err := checkAction(a); err != nil {
 			return err

@@ -35,7 +35,7 @@ func (f *filler) fill(m protoreflect.Message, depth int) {
 				continue
 			}
 			d = one.Fields().Get(f.in.below(one.Fields().Len()))
-		} else if f.in.next()%3 == 0 && d.JSONName() != "completionToken" {
+		} else if f.in.next()%8 == 0 && d.JSONName() != "completionToken" {
 			continue
 		}
 		f.field(m, d, depth)

@@ -132,6 +132,20 @@ func TestTraceWork(t *testing.T) {
 		tr.call("CompleteActivityTask", `instanceId:"a" completionToken:"token#3"`)
 		tr.wait(time.Minute)
 	})
+	traced(t, "numbers", func(tr *trace) {
+		tr.work("w", ``)
+		tr.call("StartInstance", `instanceId:"n" name:"one"`)
+		tr.say("Numbers that cannot be: the turn is given out again.")
+		for _, ids := range [][]string{{"-1"}, {"7", "7"}, {"2147483647"}} {
+			actions := ""
+			for _, id := range ids {
+				actions += "actions:{id:" + id + ` scheduleTask:{name:"act"}}`
+			}
+			tr.turn("n", actions)
+		}
+		tr.say("An end without a number comes after all others; the largest number that an action can have leaves it one.")
+		tr.turn("n", `actions:{id:-1 completeOrchestration:{orchestrationStatus:ORCHESTRATION_STATUS_COMPLETED}} actions:{id:2147483646 sendEvent:{instance:{instanceId:"nobody"} name:"e"}}`)
+	})
 	traced(t, "lost_worker", func(tr *trace) {
 		tr.work("v", ``)
 		tr.call("StartInstance", `instanceId:"a" name:"one"`)
