@@ -50,7 +50,7 @@ func (w *TurnWork) About() WorkInfo { return w.info }
 
 // Begin gives the turn, built of what has come by now; New is never empty. ErrStale:
 // there is nothing to do any more. Past is always set and holds PastEvents events; it
-// may be read until Complete, by one goroutine at a time, and more than once.
+// may be read until Complete, from any goroutine, and more than once.
 func (w *TurnWork) Begin() (*Turn, error) {
 	c := &command{what: askBeginTurn, work: w}
 	if err := w.e.ask(context.Background(), w.info.Instance, c); err != nil {

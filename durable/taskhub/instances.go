@@ -218,13 +218,16 @@ func (c *sidecar) StreamInstanceHistory(m *protocol.StreamInstanceHistoryRequest
 	}
 	hub, work := service.Hub, m.GetForWorkItemProcessing()
 	execution := m.GetExecutionId().GetValue()
-	left := int64(math.MaxInt64)
+	events, left := hub.History(out.Context(), m.GetInstanceId(), execution), int64(math.MaxInt64)
 	if work {
-		left = service.Workers.pastEvents(history.Instance{ID: m.GetInstanceId(), Execution: execution})
+		past, n := service.Workers.workerPast(history.Instance{ID: m.GetInstanceId(), Execution: execution})
+		if past != nil {
+			events, left = past, n
+		}
 	}
 	chunk := &protocol.HistoryChunk{}
 	size := 0
-	for ev, err := range hub.History(out.Context(), m.GetInstanceId(), execution) {
+	for ev, err := range events {
 		if errors.Is(err, engine.ErrNotFound) && execution == "" && !work {
 			return nil
 		}

@@ -2,6 +2,7 @@ package taskhub
 
 import (
 	"fmt"
+	"iter"
 	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -159,17 +160,18 @@ func (w *Workers) forgetPast(i history.Instance) {
 	w.pasts.drop(i)
 }
 
-// pastEvents is how many events of an execution's history a worker's item is about that has not been
-// answered; without such an item, all.
-func (w *Workers) pastEvents(i history.Instance) int64 {
+// workerPast gives the history that a worker's item is about which has not been answered, and how many
+// events of it; nil without such an item. It has what is not on disk yet: the turn may have begun
+// before the one before it was.
+func (w *Workers) workerPast(i history.Instance) (iter.Seq2[*history.Event, error], int64) {
 	if w == nil {
-		return math.MaxInt64
+		return nil, math.MaxInt64
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	f := w.byID[flightID{kind: worklist.Orchestration, instance: i.ID}]
 	if f == nil || i.Execution != "" && f.turn.Instance.Execution != i.Execution {
-		return math.MaxInt64
+		return nil, math.MaxInt64
 	}
-	return f.turn.PastEvents
+	return f.turn.Past, f.turn.PastEvents
 }

@@ -332,3 +332,27 @@ func TestBadBatches(t *testing.T) {
 		})
 	}
 }
+
+// TestFetchedHistoryIsWhole fetches a history of which the last turn is not on disk yet: the next one
+// may begin before.
+func TestFetchedHistoryIsWhole(t *testing.T) {
+	past := long(20)
+	w := newWorkers(t, taskhub.WorkersOptions{})
+	sdk := connectWorker(t, recorded{list: past[:17]}, w)
+	one := work(t, sdk, &protocol.GetWorkItemsRequest{Capabilities: []protocol.WorkerCapability{protocol.WorkerCapability_WORKER_CAPABILITY_HISTORY_STREAMING}})
+	offerTurn(w, "a", past, started("a", ""))
+	if !one.next().GetOrchestratorRequest().GetRequiresHistoryStreaming() {
+		t.Fatal("the history is in the message")
+	}
+	stream, err := sdk.StreamInstanceHistory(t.Context(), &protocol.StreamInstanceHistoryRequest{InstanceId: "o-a", ExecutionId: wrapperspb.String("e1"), ForWorkItemProcessing: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for chunk, err := stream.Recv(); err == nil; chunk, err = stream.Recv() {
+		n += len(chunk.GetEvents())
+	}
+	if n != 20 {
+		t.Errorf("the worker fetched %d events, want 20", n)
+	}
+}
