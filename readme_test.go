@@ -3,102 +3,96 @@ package agentrun_test
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 )
 
-// block is a fenced block of the README.
+// block is a fenced block of a document.
 type block struct {
 	line       int
 	kind, text string
 	file       string // of the comment above it: the file that it shows
+	stays      string // of the comment above it: the name of a program that runs on
 }
 
-func blocks(t *testing.T) (all []block) {
+func blocks(t *testing.T, path string) (all []block) {
 	t.Helper()
-	b, err := os.ReadFile("README.md")
+	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var cur *block
-	file := ""
+	var next block
 	for i, line := range strings.Split(string(b), "\n") {
 		switch fence, ok := strings.CutPrefix(line, "```"); {
 		case ok && cur == nil:
-			cur = &block{line: i + 2, kind: fence, file: file}
-			file = ""
+			next.line, next.kind = i+2, fence
+			cur = &next
 		case ok:
 			all = append(all, *cur)
-			cur = nil
+			cur, next = nil, block{}
 		case cur != nil:
 			cur.text += line + "\n"
 		case strings.HasPrefix(line, "<!-- file: "):
-			file = strings.TrimSuffix(strings.TrimPrefix(line, "<!-- file: "), " -->")
+			next.file = strings.TrimSuffix(strings.TrimPrefix(line, "<!-- file: "), " -->")
+		case strings.HasPrefix(line, "<!-- stays: "):
+			next.stays = strings.TrimSuffix(strings.TrimPrefix(line, "<!-- stays: "), " -->")
 		}
 	}
 	return all
 }
 
-var endsWith = regexp.MustCompile(`# ends with (\d+)`)
-
 // TestReadme runs every command of the README, in order, and compares every
 // listing with what it shows: a file, or the output of the command before it. Only
-// `make test` is left out, since that is what runs this.
+// `make test` and `make deps` are left out: they are what runs this.
 func TestReadme(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("the README's commands are for a Unix shell")
-	}
-	if testing.Short() {
-		t.Skip("short: the README's commands take a while")
-	}
-	dir := t.TempDir()
 	t.Cleanup(func() { _ = os.Remove("night.json") })
-	var last bytes.Buffer
-	ran := 0
-	for _, b := range blocks(t) {
+	runDocument(t, "README.md", 8)
+}
+
+// TestServerDoc does the same with docs/server.md.
+func TestServerDoc(t *testing.T) {
+	t.Cleanup(func() {
+		for _, name := range []string{"cert.pem", "key.pem"} {
+			_ = os.Remove(name)
+		}
+	})
+	runDocument(t, "docs/server.md", 10)
+}
+
+// runDocument runs the commands of a document, at least so many blocks of them.
+func runDocument(t *testing.T, path string, least int) {
+	t.Helper()
+	s := newShell(t, path)
+	ran, skipped := 0, false
+	for _, b := range blocks(t, path) {
 		switch b.kind {
 		case "sh":
-			if b.text == "make test\n" {
+			if b.text == "make test\n" || b.text == "make deps\n" {
 				continue
 			}
 			ran++
-			want := 0
-			if m := endsWith.FindStringSubmatch(b.text); m != nil {
-				want, _ = strconv.Atoi(m[1])
+			if skipped = strings.Contains(b.text, "node ") && !s.hasNode(); skipped {
+				continue
 			}
-			last.Reset()
-			cmd := exec.CommandContext(t.Context(), "bash", "-c", b.text)
-			var errs bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &last, &errs
-			cmd.Env = append(os.Environ(),
-				"AGENTRUN_STORE=sqlite:"+filepath.Join(dir, "readme.db"),
-				"AGENTRUN_INCIDENT_STATE="+filepath.Join(dir, "production"),
-			)
-			err := cmd.Run()
-			if got := cmd.ProcessState.ExitCode(); got != want {
-				t.Fatalf("README.md:%d: ended with %d (%v), not %d:\n%s%s%s", b.line, got, err, want, b.text, errs.String(), last.String())
-			}
+			s.run(b)
 		case "text":
-			if got := last.String(); got != b.text {
-				t.Errorf("README.md:%d: shows\n%s\nbut the command printed\n%s", b.line, b.text, got)
+			if !skipped {
+				s.printed(b)
 			}
-		case "go":
-			got, err := os.ReadFile(b.file)
+		case "go", "js":
+			got, err := os.ReadFile(filepath.FromSlash(b.file))
 			if err != nil {
-				t.Errorf("README.md:%d: %v", b.line, err)
-			} else if string(got) != b.text {
-				t.Errorf("README.md:%d: %s is another than what is shown", b.line, b.file)
+				t.Errorf("%s:%d: %v", path, b.line, err)
+			} else if !bytes.Equal(got, []byte(b.text)) {
+				t.Errorf("%s:%d: %s is another than what is shown", path, b.line, b.file)
 			}
 		default:
-			t.Errorf("README.md:%d: nothing checks a block of kind %q", b.line, b.kind)
+			t.Errorf("%s:%d: nothing checks a block of kind %q", path, b.line, b.kind)
 		}
 	}
-	if ran < 6 {
+	if ran < least {
 		t.Errorf("only %d blocks of commands were found", ran)
 	}
 }

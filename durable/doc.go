@@ -164,7 +164,8 @@
 // # Where it is stored
 //
 // Open takes a URL: a SQLite file, or memory for tests. One process at a time holds
-// the database; others reach its hub through it, see [Connect]. [Options.Codec] encodes
+// the database; others reach its hub through it, see [Connect]. Package server serves
+// the hubs of a store to other machines and other languages. [Options.Codec] encodes
 // what is stored, to encrypt it for instance; [Options.Interceptors] are put around
 // everything of a kind that a program does.
 //
