@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long a load may take.
-const patience = 90 * time.Second
+const patience = 45 * time.Second
 
 // load starts walks, all at once, and waits until they have ended.
 func (r *rig) load(n int) {
