@@ -65,8 +65,8 @@ func (w *CallWork) Complete(ctx context.Context, ac *Call, o Outcome) error {
 }
 
 // Release gives the call back. It is offered again; until somebody begins it, ac may
-// still be completed.
-func (w *CallWork) Release(ac *Call) {
+// still be completed. False: it was over, and nobody gets it.
+func (w *CallWork) Release(ac *Call) bool {
 	c := w.c
 	c.mu.Lock()
 	mine := c.given == ac.given && c.cancel != nil && !c.answered
@@ -82,6 +82,7 @@ func (w *CallWork) Release(ac *Call) {
 	if mine {
 		w.e.opts.Workers.Offer(w)
 	}
+	return mine
 }
 
 // settleGiven ends the call for the worker that it was given to, as the number says.

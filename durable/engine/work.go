@@ -68,9 +68,10 @@ func (w *TurnWork) Complete(ctx context.Context, t *Turn) error {
 }
 
 // Release gives the turn back. It is offered again; until somebody begins it, t may
-// still be completed.
-func (w *TurnWork) Release(t *Turn) {
-	_ = w.e.ask(context.Background(), w.info.Instance, &command{what: askReleaseTurn, turn: t})
+// still be completed. False: it was over, as after a termination, and nobody gets it.
+func (w *TurnWork) Release(t *Turn) bool {
+	err := w.e.ask(context.Background(), w.info.Instance, &command{what: askReleaseTurn, turn: t})
+	return !errors.Is(err, ErrStale)
 }
 
 // BatchWork is operations that wait for an entity.
@@ -100,9 +101,10 @@ func (w *BatchWork) Complete(ctx context.Context, b *EntityBatch) error {
 }
 
 // Release gives the batch back. It is offered again; until somebody begins it, b may
-// still be completed.
-func (w *BatchWork) Release(b *EntityBatch) {
-	_ = w.e.ask(context.Background(), w.info.Instance, &command{what: askReleaseBatch, batch: b})
+// still be completed. False: it was over, and nobody gets it.
+func (w *BatchWork) Release(b *EntityBatch) bool {
+	err := w.e.ask(context.Background(), w.info.Instance, &command{what: askReleaseBatch, batch: b})
+	return !errors.Is(err, ErrStale)
 }
 
 // ask gives a worker's command to the owner of an instance, which the caller becomes if
@@ -133,6 +135,8 @@ func (e *Engine) obeyWorker(in *instance, m *message) {
 	case askReleaseTurn:
 		if o := in.out; o != nil && o.seq == c.turn.seq {
 			o.given = false
+		} else {
+			err = ErrStale
 		}
 	case askCompleteTurn:
 		if err = e.completeTurn(in, m); err == nil {
@@ -145,6 +149,8 @@ func (e *Engine) obeyWorker(in *instance, m *message) {
 			if o.given = false; in.grants() {
 				in.wakeAgain()
 			}
+		} else {
+			err = ErrStale
 		}
 	case askCompleteBatch:
 		if err = e.completeBatch(in, m); err == nil {

@@ -19,7 +19,7 @@ type flight struct {
 	subject subject
 	id      flightID
 	work    engine.Work
-	release func() // gives the work back to the engine
+	release func() bool // gives the work back to the engine; false: it was over
 
 	turn   *engine.Turn // what the work is, by its kind
 	events int          // in the turn, as the worker knows it
@@ -122,8 +122,22 @@ func (w *Workers) abandonStream(s *workStream) {
 	delete(w.streams, s)
 	w.mu.Unlock()
 	for _, f := range back {
-		f.release()
+		w.letGo(f)
 	}
+}
+
+// letGo gives back the work of a flight that is lost, without w.mu. What the engine does not want
+// any more nobody begins, and no answer counts for it: then it is forgotten.
+func (w *Workers) letGo(f *flight) {
+	if f.release() {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if o, _ := w.orphans.get(f.subject); o == f {
+		w.orphans.drop(f.subject)
+	}
+	w.forget(f)
 }
 
 // orphan remembers a flight whose work is given back; w.mu is held.
@@ -229,7 +243,7 @@ func (w *Workers) settle(f *flight, err error) error {
 	close(f.landed)
 	w.mu.Unlock()
 	if release {
-		f.release()
+		w.letGo(f)
 	}
 	if errors.Is(err, errPart) {
 		return nil

@@ -314,7 +314,7 @@ func (a *abuse) after() {
 	end()
 	a.running.Wait()
 	synctest.Wait()
-	if tokens, orphans, _, partial := a.workers.Remembered(); tokens != orphans || partial != 0 {
+	if tokens, orphans, _, partial := a.workers.Remembered(); tokens+orphans+partial != 0 {
 		a.t.Errorf("at the end there are %d tokens, %d of lost work, %d bytes of answers", tokens, orphans, partial)
 	}
 	a.histories()
@@ -340,7 +340,7 @@ func (a *abuse) answer(ctx context.Context, item *protocol.WorkItem) (err error)
 	return err
 }
 
-// histories wants the numbers of every history to rise, and what workers replay to be whole.
+// histories wants every history to be whole.
 func (a *abuse) histories() {
 	list, err := a.sdk.QueryInstances(context.Background(), &protocol.QueryInstancesRequest{Query: &protocol.InstanceQuery{MaxInstanceCount: 1000}})
 	if err != nil {
@@ -351,7 +351,7 @@ func (a *abuse) histories() {
 		if err != nil {
 			a.t.Fatal(err)
 		}
-		last, n := int32(-1), 0
+		n := 0
 		for chunk, err := stream.Recv(); !errors.Is(err, io.EOF); chunk, err = stream.Recv() {
 			if err != nil {
 				a.t.Fatalf("the history of %q: %v", s.InstanceId, err)
@@ -360,10 +360,9 @@ func (a *abuse) histories() {
 				if n++; ev.Timestamp == nil || ev.EventType == nil || n == 1 && ev.GetOrchestratorStarted() == nil {
 					a.t.Errorf("%q: event %d is %v", s.InstanceId, n, ev)
 				}
-				if ev.EventId < -1 || ev.EventId >= 0 && ev.EventId <= last {
-					a.t.Errorf("%q: event %d has the id %d after %d", s.InstanceId, n, ev.EventId, last)
+				if ev.EventId < -1 { // that they rise is what a worker has to see to
+					a.t.Errorf("%q: event %d has the id %d", s.InstanceId, n, ev.EventId)
 				}
-				last = max(last, ev.EventId)
 			}
 		}
 	}

@@ -14,7 +14,7 @@ func (s *workStream) beginCall(work callWork, f *flight) (*protocol.WorkItem, er
 	if err != nil {
 		return nil, err
 	}
-	f.call, f.release, f.id.task = c, func() { work.Release(c) }, c.ID
+	f.call, f.release, f.id.task = c, func() bool { return work.Release(c) }, c.ID
 	s.w.begun(f.subject)
 	// The codec of histories refuses what the protocol cannot carry.
 	ev, err := history.ToProto(&history.Event{Kind: history.TaskScheduled, ID: c.ID, Name: c.Name, Version: c.Version, Data: c.Input, Tags: c.Tags, Trace: c.Trace})

@@ -434,6 +434,22 @@ func TestLostWorkers(t *testing.T) {
 	}
 }
 
+// TestLostInVain has a worker lose what was over before: nothing is remembered of it.
+func TestLostInVain(t *testing.T) {
+	_, w, sdk := hubOfWorkers(t)
+	lost := work(t, sdk, &protocol.GetWorkItemsRequest{})
+	start(t, sdk, "i", "waits", "")
+	lost.next()
+	if _, err := sdk.TerminateInstance(t.Context(), &protocol.TerminateRequest{InstanceId: "i"}); err != nil {
+		t.Fatal(err)
+	}
+	lost.lose(w, 0)
+	until(t, func() bool {
+		tokens, orphans, _, _ := w.Remembered()
+		return tokens+orphans == 0
+	})
+}
+
 // TestSkipGraceful ends instances at once, and tells which it could not.
 func TestSkipGraceful(t *testing.T) {
 	_, _, sdk := hubOfWorkers(t)

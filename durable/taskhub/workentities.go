@@ -21,7 +21,7 @@ func (s *workStream) beginBatch(work batchWork, f *flight) (*protocol.WorkItem, 
 	if err != nil {
 		return nil, err
 	}
-	f.batch, f.release = b, func() { work.Release(b) }
+	f.batch, f.release = b, func() bool { return work.Release(b) }
 	s.w.begun(f.subject)
 	r := &protocol.EntityRequest{InstanceId: b.ID, EntityState: wrapPayload(b.State)}
 	size := proto.Size(r)

@@ -113,19 +113,19 @@ type (
 		engine.Work
 		Begin() (*engine.Turn, error)
 		Complete(context.Context, *engine.Turn) error
-		Release(*engine.Turn)
+		Release(*engine.Turn) bool
 	}
 	callWork interface {
 		engine.Work
 		Begin() (*engine.Call, error)
 		Complete(context.Context, *engine.Call, engine.Outcome) error
-		Release(*engine.Call)
+		Release(*engine.Call) bool
 	}
 	batchWork interface {
 		engine.Work
 		Begin() (*engine.EntityBatch, error)
 		Complete(context.Context, *engine.EntityBatch) error
-		Release(*engine.EntityBatch)
+		Release(*engine.EntityBatch) bool
 	}
 )
 

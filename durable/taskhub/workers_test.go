@@ -343,7 +343,7 @@ func (s *slowTurn) Begin() (*engine.Turn, error) {
 	return s.fakeTurn.Begin()
 }
 
-func (s *slowTurn) Release(t *engine.Turn) { s.release(s, t) }
+func (s *slowTurn) Release(t *engine.Turn) bool { return s.release(s, t) }
 
 // TestLostBeginning has a worker that goes while the engine makes its turn.
 func TestLostBeginning(t *testing.T) {

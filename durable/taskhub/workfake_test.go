@@ -75,13 +75,15 @@ func (w *fakeWork[T]) complete(self engine.Work, t *T) error {
 	return nil
 }
 
-func (w *fakeWork[T]) release(self engine.Work, t *T) {
+func (w *fakeWork[T]) release(self engine.Work, t *T) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.over && w.given && t == w.current {
+	mine := !w.over && w.given && t == w.current
+	if mine {
 		w.given = false
 		w.workers.Offer(self)
 	}
+	return mine
 }
 
 // answers gives what was completed.
@@ -101,13 +103,13 @@ type fakeTurn struct{ fakeWork[engine.Turn] }
 
 func (w *fakeTurn) Begin() (*engine.Turn, error)                     { return w.begin() }
 func (w *fakeTurn) Complete(_ context.Context, t *engine.Turn) error { return w.complete(w, t) }
-func (w *fakeTurn) Release(t *engine.Turn)                           { w.release(w, t) }
+func (w *fakeTurn) Release(t *engine.Turn) bool                      { return w.release(w, t) }
 
 type fakeBatch struct{ fakeWork[engine.EntityBatch] }
 
 func (w *fakeBatch) Begin() (*engine.EntityBatch, error)                     { return w.begin() }
 func (w *fakeBatch) Complete(_ context.Context, b *engine.EntityBatch) error { return w.complete(w, b) }
-func (w *fakeBatch) Release(b *engine.EntityBatch)                           { w.release(w, b) }
+func (w *fakeBatch) Release(b *engine.EntityBatch) bool                      { return w.release(w, b) }
 
 type fakeCall struct {
 	fakeWork[engine.Call]
@@ -122,7 +124,7 @@ func (w *fakeCall) Complete(_ context.Context, c *engine.Call, o engine.Outcome)
 	}
 	return err
 }
-func (w *fakeCall) Release(c *engine.Call) { w.release(w, c) }
+func (w *fakeCall) Release(c *engine.Call) bool { return w.release(w, c) }
 
 var clock = time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC)
 

@@ -36,7 +36,7 @@ func (s *workStream) beginTurn(work turnWork, f *flight) (*protocol.WorkItem, er
 	if err != nil {
 		return nil, err
 	}
-	f.turn, f.release = t, func() { work.Release(t) }
+	f.turn, f.release = t, func() bool { return work.Release(t) }
 	s.w.begun(f.subject)
 	m, err := s.request(f)
 	var never *unsendable
