@@ -5,6 +5,7 @@ package cli_test
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -177,10 +178,14 @@ func TestServeEnds(t *testing.T) {
 	}
 	s.ends(-1)
 	s = serve(t, dir, "agentrun") // what SIGKILL leaves is in nobody's way
+	writeFile(t, dir, "greet.yaml", greetScenario)
+	second := start(t, dir, "run", "greet.yaml")
+	second.until(fmt.Sprintf("it is a server: waiting until it is ended with: kill %d", s.PID))
 	if err := s.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	s.ends(0)
+	second.ends(0)
 }
 
 // TestBenchOfAServer measures a server with a worker process, all in processes of their own.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/durable/server"
 	"github.com/agentrun-dev/agentrun/durable/taskhub"
 	"github.com/agentrun-dev/agentrun/scenario"
 )
@@ -38,12 +40,27 @@ func latency() (func(time.Duration) time.Duration, error) {
 // commands have it for a moment only.
 const heldPatience = 300 * time.Millisecond
 
+// whileHeld says what a run waits for. A server does not end by itself, as another run does.
+func (a *app) whileHeld(ctx context.Context, h *durable.HeldError) string {
+	ctx, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
+	r, err := server.Dial(ctx, a.store, version())
+	if err == nil {
+		_, err = r.Hubs(ctx)
+		err = errors.Join(err, r.Close())
+	}
+	if err != nil || h.PID == 0 {
+		return "waiting until it is free"
+	}
+	return fmt.Sprintf("it is a server: waiting until it is ended with: kill %d; in it, clients start runs of the program that it was given with --program", h.PID)
+}
+
 // open opens the store to run things. While another process holds it, that waits.
 func (a *app) open(ctx context.Context, o scenario.Options) (*scenario.Session, error) {
 	var notice *time.Timer
 	held := func(h *durable.HeldError) {
 		notice = time.AfterFunc(heldPatience, func() {
-			a.term.printf("agentrun: %s; waiting until it is free (Ctrl-C ends the waiting)\n", h)
+			a.term.printf("agentrun: %s; %s (Ctrl-C ends the waiting)\n", h, a.whileHeld(ctx, h))
 		})
 	}
 	defer func() {
