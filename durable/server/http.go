@@ -76,7 +76,8 @@ func (s *Server) Authorize(r *http.Request, hub string, need access.Role) error 
 	token, err := s.tokens.Check(secretOf(r))
 	switch {
 	case errors.Is(err, access.ErrToken):
-		return fmt.Errorf("%w: this server asks for a token, as a bearer's or as the password of basic authentication; %s", ErrUnauthenticated, advice)
+		// The hub may be one of a list: who is not known learns no names.
+		return fmt.Errorf("%w: this server asks for a token, as a bearer's or as the password of basic authentication; one is made with: agentrun token create --role %s --hub NAME", ErrUnauthenticated, need)
 	case err != nil:
 		s.options.Logger.Error("tokens cannot be checked, so every request is refused", "err", err)
 		return fmt.Errorf("%w: the server cannot read its tokens; its log says why", ErrDenied)

@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/agentrun-dev/agentrun/agents"
+	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/internal/cli"
 	"github.com/agentrun-dev/agentrun/models"
 	"github.com/agentrun-dev/agentrun/models/openai"
@@ -75,9 +76,14 @@ func testProgram() *scenario.Program {
 }
 
 func soloProgram() *scenario.Program {
+	note := durable.NewOrchestration("note", func(ctx *durable.Context, _ struct{}) (struct{}, error) {
+		ctx.SetCustomStatus("halfway")
+		return struct{}{}, nil
+	})
 	return &scenario.Program{
-		Agents: []*agents.Agent{agents.New(agents.Config{Name: "Hello_World", Instructions: "Greet.", Model: "m"})},
-		Models: map[string]models.Model{"m": scripted.New(scripted.Entry{Text: "Hello."})},
+		Definitions: []durable.Definition{note},
+		Agents:      []*agents.Agent{agents.New(agents.Config{Name: "Hello_World", Instructions: "Greet.", Model: "m"})},
+		Models:      map[string]models.Model{"m": scripted.New(scripted.Entry{Text: "Hello."})},
 	}
 }
 

@@ -114,9 +114,36 @@ func TestServeRunsItsOwn(t *testing.T) {
 	if r, err := greeter.Wait(t.Context(), c.Client, id); err != nil || r.Text != "Hello." {
 		t.Error(r, err)
 	}
+	if _, err := c.Schedule(t.Context(), "note", nil, durable.WithInstanceID("noted")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Wait(t.Context(), "noted"); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := command(t, dir, "runs", "show", "noted").Output(); err != nil || !strings.Contains(string(out), "says       \"halfway\"\n") {
+		t.Errorf("runs show: %v\n%s", err, out)
+	}
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
+	if err := s.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.ends(0)
+}
+
+// TestServeRefuses asks for the list of hubs without a token: the answer says so once, and names no hub.
+func TestServeRefuses(t *testing.T) {
+	s := serve(t, shortDir(t), "agentrun", "--require-token")
+	resp, err := http.Get("http://" + s.HTTP + "/api/v1/hubs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(resp.Body)
+	if resp.Body.Close(); err != nil || resp.StatusCode != 401 || strings.Count(string(b), "not signed in") != 1 || strings.Contains(string(b), "default") {
+		t.Errorf("%s %s %v", resp.Status, b, err)
+	}
+	http.DefaultClient.CloseIdleConnections()
 	if err := s.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -23,9 +23,9 @@ func pages(o server.Options) func(*server.Server) http.Handler {
 				err := s.Authorize(r, hub, access.Role(role)) // they have the same names
 				switch {
 				case errors.Is(err, server.ErrUnauthenticated):
-					return fmt.Errorf("%w: %w", dashboard.ErrUnauthenticated, err)
+					return refusal{err, dashboard.ErrUnauthenticated}
 				case err != nil:
-					return fmt.Errorf("%w: %w", dashboard.ErrForbidden, err)
+					return refusal{err, dashboard.ErrForbidden}
 				}
 				return nil
 			}
@@ -43,3 +43,11 @@ func pages(o server.Options) func(*server.Server) http.Handler {
 		return dashboard.New(d)
 	}
 }
+
+// refusal is an error of the server that is one of the dashboard's, too, and says it once.
+type refusal struct {
+	error
+	kind error
+}
+
+func (r refusal) Unwrap() []error { return []error{r.error, r.kind} }

@@ -32,6 +32,7 @@ type shown struct {
 	Program   string            `json:"program,omitempty"`
 	Live      bool              `json:"live,omitempty"`
 	Input     history.Payload   `json:"input,omitzero"`
+	Custom    history.Payload   `json:"customStatus,omitzero"`
 	Report    *scenario.Report  `json:"report"`
 	WaitsFor  []string          `json:"waitsFor,omitempty"`
 	Requests  []agents.Approval `json:"requests,omitempty"`
@@ -96,7 +97,7 @@ func gather(ctx context.Context, c *durable.Client, id string) (*shown, error) {
 	v := &shown{
 		Listed:   scenario.ListedOf(s, len(report.Waiting)),
 		Scenario: s.Tags[scenario.TagScenario], Program: s.Tags[scenario.TagProgram], Live: s.Tags[scenario.TagLive] == "true",
-		Input: s.Input, Report: report, Requests: report.Waiting,
+		Input: s.Input, Custom: s.CustomStatus, Report: report, Requests: report.Waiting,
 	}
 	return v, v.walk(ctx, c, s, 0, map[string]bool{})
 }

@@ -54,6 +54,7 @@ func (a *app) summary(b *strings.Builder, v *shown) {
 	field("run", v.ID)
 	field("name", v.Name)
 	field("status", v.Status)
+	field("says", oneLine(string(v.Custom), 300)) // the custom status
 	field("started", moment(v.Started))
 	field("took", took(v.Listed))
 	field("scenario", v.Scenario)
