@@ -36,12 +36,41 @@ func (w *Workers) completeTurn(ctx context.Context, m *protocol.OrchestratorResp
 			w.notes.put(f.subject, n, 1)
 			return errAgain
 		}
-		if err := answerTurn(f.turn, f.events, whole); err != nil {
-			return err
+		err = answerTurn(f.turn, f.events, whole)
+		if err == nil {
+			w.keepTrace(f.turn, whole.GetOrchestrationTraceContext()) // before the next turn can begin
+			err = w.submit(f.work.(turnWork), f.turn)
 		}
-		w.keepTrace(f.turn, whole.GetOrchestrationTraceContext()) // before the next turn can begin
-		return w.submit(f.work.(turnWork), f.turn)
+		if errors.Is(err, engine.ErrInvalid) {
+			return w.refuseTurn(f, err)
+		}
+		return err
 	})
+}
+
+// maxInvalid is how many answers to one turn may be invalid. Orchestrations are deterministic, so
+// most answer the same again; others may have been mended meanwhile.
+const maxInvalid = 3
+
+// refuseTurn gives a turn out again whose answer is invalid, or fails its orchestration if that
+// helps nobody.
+func (w *Workers) refuseTurn(f *flight, why error) error {
+	w.mu.Lock()
+	n, _ := w.notes.get(f.subject)
+	n.invalid++
+	w.notes.put(f.subject, n, 1)
+	w.mu.Unlock()
+	w.opts.Logger.Warn("a worker's answer to a turn is invalid", "instance", f.turn.Instance.ID, "orchestration", f.turn.Name, "times", n.invalid, "err", why)
+	if n.invalid < maxInvalid {
+		return why
+	}
+	t := f.turn
+	t.CustomStatus, t.NewVersion, t.Carryover = nil, "", nil
+	t.Actions = []*history.Event{{Kind: history.ExecutionCompleted, ID: history.FromOutside, Status: history.Failed, Failure: &history.Failure{
+		Type: "InvalidAnswer", NonRetriable: true, Message: "the answers of workers to one turn were invalid, the last one because: " + why.Error(),
+	}}}
+	w.forgetPast(t.Instance)
+	return w.submit(f.work.(turnWork), t)
 }
 
 // keepTrace remembers the span that the worker has made for an execution, which it gets with each

@@ -179,6 +179,7 @@ func subjectOf(work engine.Work, a worklist.About) subject {
 type note struct {
 	returned int       // how often, since the last answer
 	failed   int       // how often of these an entity's batch failed as a whole
+	invalid  int       // how often of these the answer to a turn was invalid
 	until    time.Time // it is given to nobody before
 	inline   bool      // a worker wants the whole history in the message
 }
