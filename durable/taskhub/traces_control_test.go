@@ -135,8 +135,12 @@ func TestTraceWork(t *testing.T) {
 	traced(t, "numbers", func(tr *trace) {
 		tr.work("w", ``)
 		tr.call("StartInstance", `instanceId:"n" name:"one"`)
-		tr.say("Numbers that cannot be: the turn is given out again.")
-		for _, ids := range [][]string{{"-1"}, {"7", "7"}, {"2147483647"}} {
+		tr.call("StartInstance", `instanceId:"m" name:"one"`)
+		tr.say("Numbers that cannot be: the turn is given out again, until it is clear that the answer stays as it is.")
+		for range 3 {
+			tr.turn("m", `actions:{id:-1 scheduleTask:{name:"act"}}`)
+		}
+		for _, ids := range [][]string{{"7", "7"}, {"2147483647"}} {
 			actions := ""
 			for _, id := range ids {
 				actions += "actions:{id:" + id + ` scheduleTask:{name:"act"}}`
