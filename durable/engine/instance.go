@@ -321,6 +321,16 @@ func (in *instance) take() (msgs []*message, woken, room, more bool) {
 	return msgs, woken, room, true
 }
 
+// left gives the first message that waits in the mailbox; nil if there is none.
+func (in *instance) left() *message {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if len(in.box) == 0 {
+		return nil
+	}
+	return in.box[0]
+}
+
 // pushFront puts messages before all others.
 func (in *instance) pushFront(msgs []*message) {
 	in.mu.Lock()

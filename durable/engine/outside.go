@@ -79,7 +79,13 @@ func (e *Engine) beginTurn(in *instance, w *TurnWork) (*Turn, error) {
 	}
 	queue := in.queue[:n:n]
 	in.queue = in.queue[n:]
-	for _, m := range o.withTimers(queue) {
+	left := func() *message {
+		if len(in.queue) == 0 {
+			return nil
+		}
+		return in.queue[0]
+	}
+	for _, m := range o.withTimers(queue, left) {
 		o.receive(m)
 	}
 	if len(o.new) == 0 && !o.anew {

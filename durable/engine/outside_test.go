@@ -412,3 +412,18 @@ func TestMaxHistory(t *testing.T) {
 		equal(t, "local", finish(t, e, "m"), "failed: HistoryTooLarge: its history would have 9 events, and may have 8: let it continue as new from time to time, or raise the limit")
 	})
 }
+
+// What came before a timer was due stands before it, also where it is too much for one turn.
+func TestTimerBehindMuch(t *testing.T) {
+	outsideTest(t, func(t *testing.T, d *desk, e *Engine, _ *memory.Store) {
+		begin(t, e, "i", "o", "")
+		d.make(t, 0, &history.Event{Kind: history.TimerCreated, FireAt: time.Now().Add(time.Hour)})
+		for _, name := range []string{"large", "decision"} {
+			isErr(t, "raise", e.Raise(t.Context(), "i", name, make(history.Payload, maxDrain)), nil)
+			time.Sleep(time.Minute)
+		}
+		time.Sleep(2 * time.Hour)
+		equal(t, "one turn", kinds(d.make(t, 1).New), "OrchestratorStarted EventRaised")
+		equal(t, "the next", kinds(d.make(t, 1, complete("")).New), "OrchestratorStarted EventRaised TimerFired")
+	})
+}

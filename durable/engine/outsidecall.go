@@ -81,6 +81,9 @@ func (w *CallWork) Release(ac *Call) bool {
 	c.mu.Unlock()
 	if mine {
 		w.e.opts.Workers.Offer(w)
+		if c.over() { // in between: whoever ended it has withdrawn what was not offered yet
+			w.e.opts.Workers.Withdraw(w)
+		}
 	}
 	return mine
 }

@@ -115,7 +115,7 @@ func (e *Engine) orchestrationTurn(in *instance, msgs []*message, woken bool) {
 		t.release()
 	}
 	if !e.outside(in) {
-		msgs = t.withTimers(msgs)
+		msgs = t.withTimers(msgs, in.left)
 	}
 	for i, m := range msgs {
 		if t.receive(m); t.rewinds {
@@ -163,7 +163,10 @@ type turn struct {
 // withTimers merges the timers that are due into the messages: what came before
 // a timer was due stands before it. So between a decision and a deadline the
 // earlier one wins, also when nothing ran at the time.
-func (t *turn) withTimers(msgs []*message) []*message {
+//
+// next gives the first message that is left for a later turn, or nil: what is due
+// after that came is left, too.
+func (t *turn) withTimers(msgs []*message, next func() *message) []*message {
 	in := t.in
 	n := 0
 	for n < len(in.timers) && !in.timers[n].at.After(t.now) {
@@ -171,6 +174,11 @@ func (t *turn) withTimers(msgs []*message) []*message {
 	}
 	if n == 0 {
 		return msgs
+	}
+	if left := next(); left != nil {
+		for n > 0 && in.timers[n-1].at.After(left.ev.Time) {
+			n--
+		}
 	}
 	due := in.timers[:n]
 	out := make([]*message, 0, len(msgs)+n)
