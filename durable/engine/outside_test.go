@@ -415,7 +415,9 @@ func TestMaxHistory(t *testing.T) {
 
 // What came before a timer was due stands before it, also where it is too much for one turn.
 func TestTimerBehindMuch(t *testing.T) {
-	outsideTest(t, func(t *testing.T, d *desk, e *Engine, _ *memory.Store) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &desk{}
+		e := start(t, memory.New(), Definitions{}, Options{Workers: d})
 		begin(t, e, "i", "o", "")
 		d.make(t, 0, &history.Event{Kind: history.TimerCreated, FireAt: time.Now().Add(time.Hour)})
 		for _, name := range []string{"large", "decision"} {
