@@ -120,14 +120,13 @@ func (e *Engine) freeOrphan(ctx context.Context, r *store.Instance) (bool, error
 		Request: held.Request, Sender: held.Sender, Target: r.ID}})
 }
 
-// dropEmpty gives an entity a turn, at whose end it goes if it is empty.
+// dropEmpty removes an entity of which nothing is left. One that went by itself since
+// it was read is not counted.
 func (e *Engine) dropEmpty(ctx context.Context, id string) (bool, error) {
-	err := e.send(ctx, &message{to: id, ev: &history.Event{Kind: history.GenericEvent, ID: history.FromOutside, Time: e.now()}})
-	if err != nil {
-		return false, err
+	err := e.send(ctx, &message{to: id, ev: &history.Event{Kind: history.GenericEvent, ID: history.FromOutside, Time: e.now()},
+		ask: &command{what: askDropEntity}})
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrNotEnded) {
+		return false, nil
 	}
-	if _, err = e.store.Instance(ctx, id); errors.Is(err, store.ErrNotFound) {
-		return true, nil
-	}
-	return false, err
+	return err == nil, err
 }

@@ -88,6 +88,10 @@ func (in *instance) gone() { in.exists, in.row = false, store.Instance{} }
 func (v *visit) leave(msgs []*message) {
 	v.e.misses("entity", EntityName(v.in.id), "", v.in)
 	for _, m := range msgs {
+		if m.ask != nil {
+			v.cs.answer(m, ErrNotEnded)
+			continue
+		}
 		v.consume(m)
 		switch m.ev.Kind {
 		case history.EntityOperationSignaled, history.EntityOperationCalled, history.EntityLockRequested, history.EntityUnlockSent:
@@ -148,11 +152,14 @@ func (v *visit) arrive(m *message) {
 
 // other is what becomes of a message that only a purge gives a meaning.
 func (v *visit) other(m *message) {
-	if m.ask == nil || m.ask.what != askPurgeEntity {
+	switch {
+	case m.ask != nil && m.ask.what == askPurgeEntity:
+		v.cs.answer(m, v.purge())
+	case m.ask != nil && m.ask.what == askDropEntity:
+		v.cs.answer(m, v.drop())
+	default:
 		v.consume(m)
-		return
 	}
-	v.cs.answer(m, v.purge())
 }
 
 // consume is the end of a message.

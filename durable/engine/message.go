@@ -65,6 +65,7 @@ const (
 	askPurge
 	askPurgeExpired
 	askPurgeEntity
+	askDropEntity
 	askRestart
 
 	// A worker's (work.go).

@@ -122,6 +122,18 @@ func (v *visit) purge() error {
 	return nil
 }
 
+// drop is the owner's part for an entity that is to go if it is empty, as it then does.
+func (v *visit) drop() error {
+	in := v.in
+	switch {
+	case !in.exists:
+		return ErrNotFound
+	case in.row.State != nil || in.held != nil || len(in.waiting)+len(in.scheduled)+len(v.b.Ops) > 0:
+		return ErrNotEnded
+	}
+	return nil
+}
+
 // forget drops the instance that has the id, whatever its state: from here on the
 // turn is one of an id that nobody has.
 func (t *turn) forget() {
