@@ -16,12 +16,26 @@ const (
 type Message struct {
 	Role    Role   `json:"role"`
 	Content string `json:"content,omitempty"`
+	// Images come after Content, from a user or as part of a tool's result. A model
+	// that cannot see refuses the request.
+	Images []Image `json:"images,omitempty"`
 	// ToolCalls is what the assistant asks for, in its order.
 	ToolCalls []ToolCall `json:"toolCalls,omitempty"`
 	// ToolCallID and Name belong to a message with RoleTool: the call that this is
 	// the result of, and the tool that gave it.
 	ToolCallID string `json:"toolCallId,omitempty"`
 	Name       string `json:"name,omitempty"`
+}
+
+// Image is a picture in a message: its bytes, or where the provider finds them.
+type Image struct {
+	// MediaType says what Data is: "image/png", "image/jpeg", …
+	MediaType string `json:"mediaType,omitempty"`
+	Data      []byte `json:"data,omitempty"`
+	// URL is used where there is no Data. It must be one that the provider can open.
+	URL string `json:"url,omitempty"`
+	// Detail is "low", "high" or "auto" for providers that know it; "" leaves it to them.
+	Detail string `json:"detail,omitempty"`
 }
 
 // ToolCall is a model's wish to have a tool called.

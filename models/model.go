@@ -66,6 +66,9 @@ type Params struct {
 	Stop              []string `json:"stop,omitempty"`
 	ToolChoice        string   `json:"toolChoice,omitempty"`
 	ParallelToolCalls *bool    `json:"parallelToolCalls,omitempty"`
+	// ReasoningEffort is how much a reasoning model thinks: "minimal", "low",
+	// "medium", "high", or what else its provider knows.
+	ReasoningEffort string `json:"reasoningEffort,omitempty"`
 }
 
 // FinishReason says why an answer ended.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -287,10 +288,10 @@ func TestReconcile(t *testing.T) {
 	ask := func(order string) (tools.Outcome, error) {
 		return tool.Reconcile(t.Context(), tools.Call{Key: "k1", Arguments: `{"order": "` + order + `"}`})
 	}
-	if got, err := ask("found"); err != nil || got != (tools.Outcome{Happened: true, Result: tools.Result{Content: "7"}}) {
+	if got, err := ask("found"); err != nil || !reflect.DeepEqual(got, tools.Outcome{Happened: true, Result: tools.Result{Content: "7"}}) {
 		t.Errorf("found: %v, %v", got, err)
 	}
-	if got, err := ask("absent"); err != nil || got != (tools.Outcome{}) {
+	if got, err := ask("absent"); err != nil || !reflect.DeepEqual(got, tools.Outcome{}) {
 		t.Errorf("absent: %v, %v", got, err)
 	}
 	if got, err := ask("broken"); !errors.Is(err, broken) || got.Happened || !strings.Contains(err.Error(), "k1") {

@@ -43,6 +43,19 @@ func Compensable(undo Tool) Option {
 	}
 }
 
+// Bound ties a tool to something that whoever runs the tool does in the place of the
+// function: agents.AsTool binds an agent, which runs as a child of the run. The
+// function is what answers where nobody knows the binding.
+func Bound(to any) Option {
+	return func(d *definition) error {
+		if to == nil {
+			return errors.New("it is bound to nil")
+		}
+		d.bound = to
+		return nil
+	}
+}
+
 // Timeout limits how long one call may take, not counting the wait for an approval. d must be positive.
 func Timeout(d time.Duration) Option {
 	return func(def *definition) error {

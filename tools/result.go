@@ -19,6 +19,15 @@ type Result struct {
 	Content string `json:"content"`
 	// IsError says that the call failed.
 	IsError bool `json:"isError,omitempty"`
+	// Images come after the text, for models that can see.
+	Images []Image `json:"images,omitempty"`
+}
+
+// Image is a picture in a result.
+type Image struct {
+	// MediaType says what Data is: "image/png", "image/jpeg", …
+	MediaType string `json:"mediaType"`
+	Data      []byte `json:"data"`
 }
 
 // ErrorResult is what the model is shown of an error of [Tool.Call] or of a call that was not made. It has no

@@ -43,6 +43,7 @@ type definition struct {
 	maxArguments      int
 	maxResult         int
 	reconcile         *reconciler
+	bound             any
 	fillDefaults      bool
 
 	in, out reflect.Type
@@ -190,6 +191,9 @@ func (t Tool) Undo() (Tool, bool) {
 	}
 	return *t.d().undo, true
 }
+
+// Binding returns what the tool is bound to, or nil (see [Bound]).
+func (t Tool) Binding() any { return t.d().bound }
 
 // HasReconcile reports whether the tool can be asked about a call whose outcome is unknown.
 func (t Tool) HasReconcile() bool { return t.d().reconcile != nil }
