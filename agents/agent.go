@@ -3,12 +3,15 @@ package agents
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/models"
+	"github.com/agentrun-dev/agentrun/prompts"
 	"github.com/agentrun-dev/agentrun/tools"
 )
 
@@ -20,23 +23,62 @@ type Config struct {
 	Name string
 	// Description says to others, a planner for instance, what the agent is for.
 	Description string
-	// Instructions are the system message.
-	Instructions string
+
+	// Instructions are the system message. In their place, Prompt is rendered when a
+	// run begins, with the variables that [WithVars] gives; and InstructionsFunc is
+	// asked before each turn. At most one of the three is set.
+	Instructions     string
+	Prompt           *prompts.Prompt
+	InstructionsFunc func(ctx context.Context, s RunState) (string, error)
+
 	// Model names the model, see [Options.Models].
-	Model  string
-	Params models.Params
-	Tools  []tools.Tool
-	// Output asks for a structured answer, see [OutputOf].
-	Output *Output
-	// MaxTurns bounds the model's turns in one run; a run that wants more fails with
-	// [ErrMaxTurns]. 0: 32.
-	MaxTurns int
+	Model string
+	// Params are the settings of each request. A ToolChoice that forces a call holds
+	// until the first calls are made, since the model could never answer otherwise;
+	// KeepToolChoice keeps it, for agents that end by StopTools.
+	Params         models.Params
+	KeepToolChoice bool
+
+	Tools []tools.Tool
+	// Toolsets are asked for their tools when a run begins.
+	Toolsets []tools.Toolset
+	// Enabled says before each turn whether the model is offered a tool; nil: all are.
+	Enabled func(ctx context.Context, s RunState, tool string) (bool, error)
+	// Sequential makes the calls of one message one after the other, in the model's
+	// order, instead of side by side.
+	Sequential bool
+
+	// Output asks for a structured answer, see [OutputOf]. One that does not fit goes
+	// back with what is wrong, MaxRepairs times at most; 0: twice, -1: never.
+	Output     *Output
+	MaxRepairs int
+
+	// MaxTurns bounds the model's turns in one run; 0: 32. OnMaxTurns is what happens
+	// to a run that wants more; "": it fails with [ErrMaxTurns]. Successor is who goes
+	// on with [MaxTurnsHandOver].
+	MaxTurns   int
+	OnMaxTurns MaxTurnsAction
+	Successor  *Agent
+	// StopTools end the run with their result, once one of them was called and did not
+	// fail. StopWhen is asked after each turn with calls; the run ends with the last
+	// message's text when it says so.
+	StopTools []string
+	StopWhen  func(ctx context.Context, s RunState) (bool, error)
+
+	// Guardrails check what goes in and out, in this order.
+	Guardrails []Guardrail
+	// Hooks are told of, and may change, what happens.
+	Hooks Hooks
+
 	// Window bounds how many of the conversation's last messages a model is sent;
 	// 0: all. A tool's result is never sent without the call that it answers.
 	Window int
 	// Retry says how a model call that failed is tried again; nil: 5 attempts, with
 	// waits from a second to half a minute between them, for failures that can pass.
 	Retry *durable.RetryPolicy
+	// OnDeploy is what a run under way does in a program whose agent has another
+	// [Manifest] than the run began with; "": it keeps to its own, [Pin].
+	OnDeploy DeployAction
 }
 
 // Agent is a model with instructions and tools. It is immutable, and safe for
@@ -44,6 +86,7 @@ type Config struct {
 type Agent struct {
 	config Config
 	tools  map[string]tools.Tool
+	guards map[string]*Guardrail
 	run    *durable.Orchestration[runInput, Result]
 }
 
@@ -64,25 +107,73 @@ func Make(c Config) (*Agent, error) {
 	if !validName.MatchString(c.Name) {
 		return nil, fmt.Errorf("agent name %q: use letters, digits, - and _, at most 64", c.Name)
 	}
-	if c.Model == "" {
-		return nil, fmt.Errorf("agent %s names no model", c.Name)
+	c.fill()
+	a := &Agent{config: c}
+	if err := a.validate(); err != nil {
+		return nil, fmt.Errorf("agent %s: %w", c.Name, err)
 	}
-	if c.MaxTurns < 0 || c.Window < 0 {
-		return nil, fmt.Errorf("agent %s: MaxTurns and Window must not be negative", c.Name)
-	}
+	a.run = durable.NewOrchestration(agentPrefix+c.Name, a.loop, durable.Annotate(a))
+	return a, nil
+}
+
+// fill puts in what a zero value stands for.
+func (c *Config) fill() {
 	if c.MaxTurns == 0 {
 		c.MaxTurns = 32
+	}
+	switch c.MaxRepairs {
+	case 0:
+		c.MaxRepairs = 2
+	case -1:
+		c.MaxRepairs = 0
+	}
+	if c.OnMaxTurns == "" {
+		c.OnMaxTurns = MaxTurnsFail
+	}
+	if c.OnDeploy == "" {
+		c.OnDeploy = Pin
 	}
 	if c.Retry == nil {
 		c.Retry = &durable.RetryPolicy{MaxAttempts: 5, FirstInterval: time.Second, Backoff: 2, MaxInterval: 30 * time.Second}
 	}
-	index, err := tools.Index(c.Tools)
-	if err != nil {
-		return nil, fmt.Errorf("agent %s: %w", c.Name, err)
+}
+
+// validate finds what cannot be right, and makes the indexes.
+func (a *Agent) validate() (err error) {
+	c := &a.config
+	given := 0
+	for _, is := range []bool{c.Instructions != "", c.Prompt != nil, c.InstructionsFunc != nil} {
+		if is {
+			given++
+		}
 	}
-	a := &Agent{config: c, tools: index}
-	a.run = durable.NewOrchestration("agent:"+c.Name, a.loop)
-	return a, nil
+	switch {
+	case c.Model == "":
+		return errors.New("it names no model")
+	case c.MaxTurns < 0 || c.Window < 0 || c.MaxRepairs < 0:
+		return errors.New("MaxTurns, MaxRepairs and Window must not be negative")
+	case given > 1:
+		return errors.New("of Instructions, Prompt and InstructionsFunc at most one is set")
+	case (c.OnMaxTurns == MaxTurnsHandOver) != (c.Successor != nil):
+		return errors.New("a Successor goes with OnMaxTurns: MaxTurnsHandOver")
+	case !slices.Contains([]MaxTurnsAction{MaxTurnsFail, MaxTurnsSummary, MaxTurnsHandOver}, c.OnMaxTurns):
+		return fmt.Errorf("OnMaxTurns is %q: use fail, summary or hand_over", c.OnMaxTurns)
+	case !slices.Contains([]DeployAction{Pin, Adopt, Fail}, c.OnDeploy):
+		return fmt.Errorf("OnDeploy is %q: use pin, adopt or fail", c.OnDeploy)
+	}
+	if a.tools, err = tools.Index(c.Tools); err != nil {
+		return err
+	}
+	for _, name := range c.StopTools {
+		if _, ok := a.tools[name]; !ok && len(c.Toolsets) == 0 {
+			return fmt.Errorf("there is no tool %q among its tools to stop after", name)
+		}
+	}
+	if err := checkToolsets(c.Toolsets); err != nil {
+		return err
+	}
+	a.guards, err = indexGuardrails(c.Guardrails)
+	return err
 }
 
 // Name is the agent's name.
@@ -106,11 +197,24 @@ type Result struct {
 	Text string `json:"text"`
 	// Cut says that Text ends where it does because of the token limit.
 	Cut bool `json:"cut,omitempty"`
+	// Stop says why the run ended where it did; "": its model was done.
+	Stop StopReason `json:"stop,omitempty"`
 	// Turns and ToolCalls count what the run took.
 	Turns     int          `json:"turns"`
 	ToolCalls int          `json:"toolCalls"`
 	Usage     models.Usage `json:"usage"`
 }
+
+// StopReason says why a run ended before its model was done.
+type StopReason string
+
+// Reasons to end a run early. It has a [Result] all the same.
+const (
+	StopMaxTurns StopReason = "max_turns" // it used up its turns: Text is a summary, or its successor's
+	StopTool     StopReason = "tool"      // one of its StopTools has answered: Text is that
+	StopWhen     StopReason = "when"      // its StopWhen said so
+	StopAsked    StopReason = "asked"     // somebody asked for it, see [StopAfterTurn]
+)
 
 // Output describes a structured answer: JSON of one schema. The model is asked
 // for it; an answer that does not fit goes back with what is wrong, twice at most.

@@ -17,9 +17,10 @@ type Kind string
 
 // Kinds of requests.
 const (
-	KindTool     Kind = "tool"     // may this tool be called with these arguments?
-	KindOutcome  Kind = "outcome"  // did this call, which was cut off, take effect?
-	KindQuestion Kind = "question" // whatever Question says
+	KindTool      Kind = "tool"      // may this tool be called with these arguments?
+	KindOutcome   Kind = "outcome"   // did this call, which was cut off, take effect?
+	KindQuestion  Kind = "question"  // whatever Question says
+	KindGuardrail Kind = "guardrail" // may this pass, which a guardrail left open?
 )
 
 // Status is where a request stands.
@@ -204,10 +205,6 @@ func (p *Pending) awaitables() []durable.Awaitable {
 		return []durable.Awaitable{p.decided}
 	}
 	return []durable.Awaitable{p.decided, p.deadline}
-}
-
-func (p *Pending) ready() bool {
-	return p.decided.Done() || p.deadline != nil && p.deadline.Done()
 }
 
 // Await waits until the request is decided or its time is up, and gives it as it

@@ -6,6 +6,7 @@ import (
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/memory"
 	"github.com/agentrun-dev/agentrun/models"
+	"github.com/agentrun-dev/agentrun/tools"
 )
 
 // Options are what agents need from the program that runs them.
@@ -17,18 +18,67 @@ type Options struct {
 	Models func(ctx context.Context, name string) (models.Model, error)
 	// OnDelta is told of text as it comes; nil: nobody is.
 	OnDelta func(Delta)
+	// Hooks are those of all agents, around the hooks of each.
+	Hooks Hooks
 }
 
 // Define makes the definitions that a runtime needs to run agents: their
 // orchestrations, the activities of their models and tools, and the entities of
-// conversations and approvals.
+// conversations and approvals. Agents that others hand over to, or have as tools, need
+// not be listed.
 func Define(o Options, list ...*Agent) durable.Definition {
-	defs := []durable.Definition{memory.Conversation, Approvals}
+	d := &definer{options: &o, defs: []durable.Definition{memory.Conversation, Approvals}, seen: map[*Agent]bool{}}
 	for _, a := range list {
-		defs = append(defs, a.run, a.manifestActivity(), a.chatActivity(&o))
-		for _, t := range a.config.Tools {
-			defs = append(defs, a.toolActivity(t))
+		d.agent(a)
+	}
+	return durable.Bundle(d.defs...)
+}
+
+type definer struct {
+	options *Options
+	defs    []durable.Definition
+	seen    map[*Agent]bool
+}
+
+func (d *definer) agent(a *Agent) {
+	if a == nil || d.seen[a] {
+		return
+	}
+	d.seen[a] = true
+	o := d.options
+	d.defs = append(d.defs, a.run, a.manifestActivity(o), a.chatActivity(o))
+	if m := a.Manifest(); m.Before != (BeforeTurn{}) {
+		d.defs = append(d.defs, a.beforeActivity())
+	}
+	if h, all := a.config.Hooks, o.Hooks; h.RunStart != nil || h.RunEnd != nil || all.RunStart != nil || all.RunEnd != nil {
+		d.defs = append(d.defs, a.hookActivity(o))
+	}
+	for _, g := range a.guards {
+		d.defs = append(d.defs, a.guardActivity(g))
+	}
+	for _, t := range a.config.Tools {
+		if c := childOf(t); c != nil {
+			d.defs = append(d.defs, c.def)
+			d.agent(c.agent)
+			continue
+		}
+		d.defs = append(d.defs, a.toolActivity(o, t))
+	}
+	if len(a.config.Toolsets) > 0 {
+		for _, e := range []tools.Effect{tools.EffectPure, tools.EffectIdempotent, tools.EffectUnsafe} {
+			d.defs = append(d.defs, a.toolsetActivity(o, e))
 		}
 	}
-	return durable.Bundle(defs...)
+	d.agent(a.config.Successor)
 }
+
+// Names of what a run of agents is made of, in its histories.
+const (
+	agentPrefix    = "agent:"
+	manifestPrefix = "manifest:"
+	beforePrefix   = "before:"
+	chatPrefix     = "chat:"
+	guardPrefix    = "guard:"
+	toolPrefix     = "tool:"
+	hookPrefix     = "hook:"
+)

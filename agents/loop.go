@@ -2,9 +2,6 @@ package agents
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable"
@@ -12,16 +9,11 @@ import (
 	"github.com/agentrun-dev/agentrun/models"
 )
 
-// ErrMaxTurns is the text of the failure of a run that used up its turns.
-var ErrMaxTurns = errors.New("the agent used up its turns")
-
-// Bounds of a run.
+// Bounds of an execution of a run, after which it continues as new, so that its
+// history stays small however long it lasts.
 const (
-	// turnsPerExecution is after how many turns a run continues as new, so that its
-	// history stays small however long it lasts.
 	turnsPerExecution = 100
-	// maxRepairs bounds how often a structured answer is sent back.
-	maxRepairs = 2
+	callsPerExecution = 1000 // of tools
 )
 
 // RunTag is the tag that holds the id of the run that an instance belongs to: the
@@ -30,60 +22,32 @@ const RunTag = "agentrun.run"
 
 // runInput is the input of an agent's orchestration.
 type runInput struct {
-	Input        string               `json:"input"`
-	Conversation string               `json:"conversation,omitempty"` // "": one of its own
-	Output       *models.OutputSchema `json:"output,omitempty"`
-	State        *loopState           `json:"state,omitempty"` // after continue-as-new
+	Input        string         `json:"input"`
+	Images       []models.Image `json:"images,omitempty"`
+	Conversation string         `json:"conversation,omitempty"` // "": one of its own
+	overrides
+	Values map[string]json.RawMessage `json:"values,omitempty"`
+	State  *loopState                 `json:"state,omitempty"` // after continue-as-new
+}
+
+func (in *runInput) message() models.Message {
+	m := models.UserMessage(in.Input)
+	m.Images = in.Images
+	return m
 }
 
 // loopState is what a run carries from one execution to the next.
 type loopState struct {
 	Manifest durable.Ref `json:"manifest"`
+	Input    durable.Ref `json:"input,omitzero"` // the message that the run began with
 	Head     memory.Head `json:"head"`
+	Values   durable.Ref `json:"values,omitzero"` // of the run's state
 	Repairs  int         `json:"repairs,omitempty"`
 	Begun    time.Time   `json:"begun"`
 	Result   Result      `json:"result"`
-}
-
-// CallOption changes one run of an agent.
-type CallOption func(*callOptions)
-
-type callOptions struct {
-	conversation string
-	output       *Output
-	durable      []durable.CallOption
-}
-
-// InConversation lets the run go on with a conversation, which others may share,
-// instead of one of its own.
-func InConversation(id string) CallOption { return func(o *callOptions) { o.conversation = id } }
-
-// WithOutput asks for another structured output than the agent's.
-func WithOutput(out *Output) CallOption { return func(o *callOptions) { o.output = out } }
-
-// With passes options of the durable call on, such as durable.WithInstanceID.
-func With(opts ...durable.CallOption) CallOption {
-	return func(o *callOptions) { o.durable = append(o.durable, opts...) }
-}
-
-// prepare makes the input of a run and the options of its call.
-func prepare(input any, opts []CallOption) (runInput, []durable.CallOption, error) {
-	var o callOptions
-	for _, f := range opts {
-		f(&o)
-	}
-	in := runInput{Conversation: o.conversation, Output: o.output.schema()}
-	switch v := input.(type) {
-	case string:
-		in.Input = v
-	default:
-		b, err := json.Marshal(v)
-		if err != nil {
-			return in, nil, fmt.Errorf("the agent's input: %w", err)
-		}
-		in.Input = string(b)
-	}
-	return in, o.durable, nil
+	Wishes   wishes      `json:"wishes,omitzero"`
+	// Last says that the turn to come is the last one, without tools.
+	Last bool `json:"last,omitempty"`
 }
 
 // Call runs the agent, as a child of the orchestration, and waits for its result.
@@ -112,9 +76,12 @@ func (a *Agent) loop(ctx *durable.Context, in runInput) (Result, error) {
 	r := &run{ctx: ctx, agent: a, conversation: in.Conversation}
 	again, err := r.turns(in)
 	if again {
-		in.State, in.Conversation = &r.state, r.conversation
-		return Result{}, ctx.ContinueAsNew(in)
+		return Result{}, ctx.ContinueAsNew(runInput{State: &r.state, Conversation: r.conversation})
 	}
+	if r.state.Begun.IsZero() { // it has no manifest
+		return r.state.Result, err
+	}
+	err = r.ended(err)
 	r.traceRun(r.state.Begun, err)
 	return r.state.Result, err
 }
@@ -124,18 +91,36 @@ func (r *run) turns(in runInput) (again bool, err error) {
 	if err := r.begin(in); err != nil {
 		return false, err
 	}
-	c := &r.agent.config
 	for n := 1; ; n++ {
-		if r.state.Result.Turns == c.MaxTurns {
-			return false, durable.NonRetriable(fmt.Errorf("%w: agent %s may take %d", ErrMaxTurns, c.Name, c.MaxTurns))
-		}
-		if done, err := r.turn(); err != nil || done {
+		done, err := r.next()
+		if err != nil || done {
 			return false, err
 		}
-		if n == turnsPerExecution {
+		if n == turnsPerExecution || r.calls >= callsPerExecution {
 			return true, nil
 		}
 	}
+}
+
+// next takes a turn, if there is to be one more.
+func (r *run) next() (done bool, err error) {
+	if _, err := r.boundary(); err != nil {
+		return false, err
+	}
+	switch w := r.state.Wishes; {
+	case w.Stop && w.Summary:
+		return true, r.summary(StopAsked)
+	case w.Stop:
+		return true, r.stopped(StopAsked)
+	case r.state.Result.Turns >= r.manifest.MaxTurns:
+		return true, r.maxTurns()
+	}
+	if done, err = r.turn(); err != nil || !done {
+		return done, err
+	}
+	// What was said before the run's answer was recorded has not been answered.
+	said, err := r.boundary()
+	return !said || r.state.Result.Stop != "", err
 }
 
 // run is a run in one execution.
@@ -143,8 +128,10 @@ type run struct {
 	ctx          *durable.Context
 	agent        *Agent
 	conversation string
+	manifest     Manifest
 	state        loopState
-	edited       map[int]*string // arguments that people put in the place of a call's, in this turn
+	calls        int              // of tools, in this execution
+	unsaid       []models.Message // that people want to be in the conversation
 }
 
 // begin takes up the state of the last execution, or fixes the manifest and says
@@ -152,22 +139,64 @@ type run struct {
 func (r *run) begin(in runInput) (err error) {
 	if in.State != nil {
 		r.state = *in.State
-		return nil
+		return r.loadManifest()
+	}
+	r.state.Manifest, err = durable.CallActivity[durable.Ref](r.ctx, manifestPrefix+r.agent.config.Name,
+		manifestInput{in.overrides, ownTags(r.ctx.Tags())}, durable.WithRetry(*r.agent.config.Retry))
+	if err != nil {
+		return err
+	}
+	if err := r.loadManifest(); err != nil {
+		return err
 	}
 	r.state.Begun = r.ctx.Now()
-	r.state.Manifest, err = durable.CallActivity[durable.Ref](r.ctx, "manifest:"+r.agent.config.Name,
-		manifestInput{in.Output, ownTags(r.ctx.Tags())})
-	if err != nil {
+	if r.state.Values, err = r.storeValues(in.Values); err != nil {
 		return err
+	}
+	if r.state.Input, err = r.store(in.message()); err != nil {
+		return err
+	}
+	if err := r.started(); err != nil {
+		return err
+	}
+	return r.hear(in)
+}
+
+func (r *run) loadManifest() (err error) {
+	r.manifest, err = loadManifest(r.ctx.Load, r.state.Manifest)
+	return err
+}
+
+// hear puts what the user says into the conversation, once it was checked.
+func (r *run) hear(in runInput) error {
+	g, err := r.guard(r.ctx, OnInput, guardInput{Message: r.state.Input}, false)
+	switch {
+	case err != nil:
+		return err
+	case g.blocked != "":
+		return r.blocked(OnInput, g.blocked)
+	case g.text != nil:
+		m := in.message()
+		m.Content = *g.text
+		if r.state.Input, err = r.store(m); err != nil {
+			return err
+		}
 	}
 	if r.conversation != "" {
-		return r.say(models.UserMessage(in.Input))
+		return r.append(r.state.Input)
 	}
-	ref, err := r.store(models.UserMessage(in.Input))
+	return r.beginConversation(r.state.Input)
+}
+
+func (r *run) storeValues(values map[string]json.RawMessage) (durable.Ref, error) {
+	if len(values) == 0 {
+		return durable.Ref{}, nil
+	}
+	b, err := encodeValues(values)
 	if err != nil {
-		return err
+		return durable.Ref{}, err
 	}
-	return r.beginConversation(ref)
+	return r.ctx.Store(b), nil
 }
 
 // beginConversation makes a conversation of the run's own. It has the run's id,
@@ -203,64 +232,4 @@ func (r *run) store(m models.Message) (durable.Ref, error) {
 func (r *run) append(refs ...durable.Ref) (err error) {
 	r.state.Head, err = memory.Append.Call(r.ctx, r.conversation, memory.Entry{Messages: refs})
 	return err
-}
-
-// turn asks the model once and does what it asks for.
-func (r *run) turn() (done bool, err error) {
-	res := &r.state.Result
-	ans, err := durable.CallActivity[chatAnswer](r.ctx, "chat:"+r.agent.config.Name,
-		chatInput{Manifest: r.state.Manifest, Head: r.state.Head, Turn: res.Turns + 1}, durable.WithRetry(*r.agent.config.Retry))
-	if err != nil {
-		return false, err
-	}
-	res.Turns++
-	res.Usage = res.Usage.Add(ans.Usage)
-	msg, err := memory.Message(r.ctx.Load, ans.Message)
-	if err != nil {
-		return false, err
-	}
-	if len(ans.Calls) == 0 {
-		return r.answer(ans, msg)
-	}
-	results, stop, err := r.callTools(ans, msg)
-	if err != nil {
-		return false, err
-	}
-	res.ToolCalls += len(results)
-	if err := r.append(append([]durable.Ref{ans.Message}, results...)...); err != nil {
-		return false, err
-	}
-	if ans.Finish == models.FinishContentFilter {
-		return false, r.withheld()
-	}
-	return false, stop
-}
-
-// withheld is the failure of a run whose model was kept from answering.
-func (r *run) withheld() error {
-	return durable.NonRetriable(fmt.Errorf("agent %s: the model's answer was withheld by a content filter", r.agent.config.Name))
-}
-
-// answer takes a message without calls: the end, unless it is a structured answer
-// that does not fit.
-func (r *run) answer(ans chatAnswer, msg models.Message) (done bool, err error) {
-	empty := strings.TrimSpace(msg.Content) == "" // models refuse such a message in a conversation
-	if !empty {
-		if err := r.append(ans.Message); err != nil {
-			return false, err
-		}
-	}
-	switch {
-	case ans.Finish == models.FinishContentFilter:
-		return false, r.withheld()
-	case empty:
-		return false, durable.NonRetriable(fmt.Errorf("agent %s: the model's answer was cut off at the token limit before any text: allow it more tokens", r.agent.config.Name))
-	case ans.Problem == "":
-		r.state.Result.Text, r.state.Result.Cut = msg.Content, ans.Finish == models.FinishLength
-		return true, nil
-	case r.state.Repairs == maxRepairs:
-		return false, durable.NonRetriable(fmt.Errorf("agent %s: after %d corrections the answer still does not fit: %s", r.agent.config.Name, maxRepairs, ans.Problem))
-	}
-	r.state.Repairs++
-	return false, r.say(models.UserMessage(ans.Problem))
 }

@@ -9,18 +9,25 @@ import (
 )
 
 // ChatRequest makes what a model was told in a turn, from the recorded input of the
-// turn's activity ("chat:" and the agent's name): the same request, with the same
-// hash. load reads the payloads of the recording.
-func ChatRequest(load memory.Loader, input json.RawMessage) (*models.Request, error) {
+// turn's activity ("chat:" and the agent's name) and its result: the same request,
+// with the same hash. load reads the payloads of the recording.
+func ChatRequest(load memory.Loader, input, result json.RawMessage) (*models.Request, error) {
 	var in chatInput
 	if err := json.Unmarshal(input, &in); err != nil {
 		return nil, fmt.Errorf("the input of a model turn: %w", err)
+	}
+	var ans chatAnswer
+	if err := json.Unmarshal(result, &ans); err != nil {
+		return nil, fmt.Errorf("the result of a model turn: %w", err)
+	}
+	if !ans.Manifest.IsZero() { // it was adopted in this turn
+		in.Manifest = ans.Manifest
 	}
 	m, err := loadManifest(load, in.Manifest)
 	if err != nil {
 		return nil, err
 	}
-	return request(load, m, in.Head)
+	return request(load, m, in)
 }
 
 // ChatResponse makes what the model answered, from the activity's recorded result.

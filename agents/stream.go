@@ -185,13 +185,6 @@ func (f *Follower) adopt(parent, child string) {
 	}
 }
 
-// Names of what a run of agents is made of, in its histories.
-const (
-	agentPrefix = "agent:"
-	chatPrefix  = "chat:"
-	toolPrefix  = "tool:"
-)
-
 // started fills in the event of something that begins, and gives the instance
 // that it begins.
 func started(out *Event, ev *history.Event) (child string) {

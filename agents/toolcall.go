@@ -2,11 +2,10 @@ package agents
 
 import (
 	"cmp"
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/memory"
@@ -14,84 +13,173 @@ import (
 	"github.com/agentrun-dev/agentrun/tools"
 )
 
-// toolInput is the input of a tool's activity.
-type toolInput struct {
-	Message durable.Ref `json:"message"` // the assistant's message that calls it
-	Index   int         `json:"index"`   // which of its calls
-	// Arguments replace those of the message: a person edited them.
-	Arguments *string `json:"arguments,omitempty"`
-	Run       string  `json:"run"`
-}
-
-// toolAnswer is what is recorded of a tool call.
-type toolAnswer struct {
-	Message durable.Ref `json:"message"` // the tool message for the model
-	IsError bool        `json:"isError,omitempty"`
-}
-
 // callTools makes every call of a message, side by side, and gives one answer to
-// each, refusals included. Calls that need nobody's approval start at once; the
-// others when theirs is given. Where a tool stops the run, stop says why; the other
-// calls are made all the same, so that the conversation tells what was done.
-func (r *run) callTools(ans chatAnswer, msg models.Message) (answers []durable.Ref, stop, err error) {
-	r.edited = nil
+// each, refusals included: none waits for another one's approval. Where a tool stops
+// the run, the other calls are made all the same, so that the conversation tells what
+// was done.
+func (r *run) callTools(ans chatAnswer, msg models.Message) (done bool, err error) {
 	n := len(msg.ToolCalls)
-	answers = make([]durable.Ref, n)
-	tasks := make([]*durable.Task[toolAnswer], n)
-	var waiting []*pendingCall
-	for i, call := range msg.ToolCalls {
-		switch c := ans.Calls[i]; {
-		case c.Problem != "":
-			answers[i], err = r.refuse(call, c.Problem)
-		case c.Approval != nil:
-			var p *Pending
-			p, err = r.askApproval(call, c.Approval)
-			waiting = append(waiting, &pendingCall{i, p})
-		default:
-			tasks[i] = r.startTool(ans, call, i, nil)
+	r.calls += n
+	out := make([]called, n)
+	if n == 1 || r.manifest.Sequential {
+		for i := range out {
+			out[i], err = r.call(r.ctx, ans, msg.ToolCalls[i], i)
+			if err != nil {
+				return false, err
+			}
 		}
-		if err != nil {
-			return nil, nil, err
+	} else {
+		tasks := make([]*durable.Task[called], n)
+		for i, call := range msg.ToolCalls {
+			tasks[i] = durable.Go(r.ctx, func(ctx *durable.Context) (called, error) { return r.call(ctx, ans, call, i) })
+		}
+		if out, err = durable.All(r.ctx, tasks); err != nil {
+			return false, err
 		}
 	}
-	if err := r.settle(ans, msg, waiting, answers, tasks); err != nil {
-		return nil, nil, err
-	}
-	stop, err = r.collect(msg, tasks, answers)
-	return answers, stop, err
+	return r.called(ans, msg, out)
 }
 
-// collect waits for the calls that were made. It asks people about those whose
-// outcome is unknown, all of them before it waits for the first decision.
-func (r *run) collect(msg models.Message, tasks []*durable.Task[toolAnswer], answers []durable.Ref) (stop, err error) {
-	var unknown []*pendingCall
-	for i, t := range tasks {
-		if t == nil {
+// called is what became of a tool call.
+type called struct {
+	answer durable.Ref // the message for the model
+	failed bool
+	stop   error // what the tool stopped the run with
+	values durable.Ref
+}
+
+// called appends the answers to the conversation, and ends the run where one of them
+// is the end.
+func (r *run) called(ans chatAnswer, msg models.Message, out []called) (done bool, err error) {
+	res := &r.state.Result
+	res.ToolCalls += len(out)
+	refs := []durable.Ref{ans.Message}
+	var stop error
+	for _, c := range out {
+		refs = append(refs, c.answer)
+		stop = cmp.Or(stop, c.stop)
+	}
+	if err := r.append(refs...); err != nil {
+		return false, err
+	}
+	switch {
+	case ans.Finish == models.FinishContentFilter:
+		return false, r.withheld()
+	case stop != nil:
+		return false, stop
+	}
+	if err := r.setValues(out); err != nil {
+		return false, err
+	}
+	for i, c := range out {
+		if !c.failed && ans.Calls[i].Problem == "" && slices.Contains(r.manifest.StopTools, msg.ToolCalls[i].Name) {
+			m, err := memory.Message(r.ctx.Load, c.answer)
+			res.Text, res.Stop = m.Content, StopTool
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// call brings one call to its answer: guardrails, people, the tool, and people once
+// more if nobody knows what became of it. An error is one of the run, not of the tool.
+func (r *run) call(ctx *durable.Context, ans chatAnswer, call models.ToolCall, i int) (called, error) {
+	check := ans.Calls[i]
+	if check.Problem != "" {
+		return r.refused(call, check.Problem)
+	}
+	in := toolInput{Message: ans.Message, Index: i, Run: r.runID(), Values: r.state.Values}
+	if check.Toolset != "" {
+		in.Tool, in.Toolset = check.Tool, check.Toolset
+	}
+	g, err := r.guard(ctx, OnArguments, guardInput{Message: ans.Message, Tool: call.Name, Index: i}, false)
+	switch {
+	case err != nil:
+		return called{}, err
+	case g.blocked != "":
+		return r.refused(call, "the call was blocked by guardrail "+g.blocked)
+	case g.text != nil:
+		in.Arguments, call.Arguments = g.text, *g.text
+	}
+	if check.Approval != nil {
+		v, err := r.approve(ctx, call, check.Approval)
+		switch {
+		case err != nil:
+			return called{}, err
+		case v.Status != Approved:
+			return r.refused(call, v.refusal())
+		}
+		if e := v.edited(call.Arguments); e != nil {
+			in.Arguments, call.Arguments = e, *e
+		}
+	}
+	if check.Child {
+		return r.callChild(ctx, call)
+	}
+	return r.callTool(ctx, call, in, r.agent.activityOf(check))
+}
+
+// callTool makes the call. Of one whose outcome is unknown, people say what became.
+func (r *run) callTool(ctx *durable.Context, call models.ToolCall, in toolInput, activity string) (called, error) {
+	out, err := durable.CallActivity[toolAnswer](ctx, activity, in)
+	switch {
+	case err == nil:
+		return called{answer: out.Message, failed: out.IsError, values: out.Values}, nil
+	case durable.UnknownOutcome(err):
+		p, err := r.askOutcome(ctx, call, err)
+		if err != nil {
+			return called{}, err
+		}
+		return r.outcome(ctx, call, p)
+	}
+	c, refusal := r.refused(call, reason(err))
+	c.stop = err
+	return c, refusal
+}
+
+// refused answers a call without making it.
+func (r *run) refused(call models.ToolCall, why string) (called, error) {
+	ref, err := r.store(models.ToolMessage(call, tools.ErrorResult(errors.New(why)).Content))
+	return called{answer: ref, failed: true}, err
+}
+
+// setValues takes over what the calls set in the run's state, in the order of the
+// calls.
+func (r *run) setValues(out []called) error {
+	var values map[string]json.RawMessage
+	for _, c := range out {
+		set, err := loadValues(r.ctx.Load, c.values)
+		if err != nil {
+			return err
+		}
+		if len(set) == 0 {
 			continue
 		}
-		call := msg.ToolCalls[i]
-		out, failed := t.Await()
-		switch {
-		case failed == nil:
-			answers[i] = out.Message
-		case durable.UnknownOutcome(failed):
-			var p *Pending
-			p, err = r.askOutcome(call, i, failed)
-			unknown = append(unknown, &pendingCall{i, p})
-		default:
-			stop = cmp.Or(stop, failed)
-			answers[i], err = r.refuse(call, reason(failed))
+		if values == nil {
+			if values, err = loadValues(r.ctx.Load, r.state.Values); err != nil {
+				return err
+			}
+			if values == nil {
+				values = map[string]json.RawMessage{}
+			}
 		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	for _, p := range unknown {
-		if answers[p.index], err = r.outcome(msg.ToolCalls[p.index], p.Pending); err != nil {
-			return nil, err
+		for k, v := range set {
+			if string(v) == "null" {
+				delete(values, k)
+			} else {
+				values[k] = v
+			}
 		}
 	}
-	return stop, nil
+	if values == nil {
+		return nil
+	}
+	ref, err := r.storeValues(values)
+	if err != nil {
+		return durable.NonRetriable(fmt.Errorf("agent %s: %w", r.agent.config.Name, err))
+	}
+	r.state.Values = ref
+	return nil
 }
 
 // reason is the message of a failed task without the task's name.
@@ -103,50 +191,6 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// pendingCall is a call that waits for people.
-type pendingCall struct {
-	index int
-	*Pending
-}
-
-// settle waits for the people's decisions, in the order in which they come.
-func (r *run) settle(ans chatAnswer, msg models.Message, waiting []*pendingCall, answers []durable.Ref, tasks []*durable.Task[toolAnswer]) error {
-	for len(waiting) > 0 {
-		var any []durable.Awaitable
-		for _, p := range waiting {
-			any = append(any, p.awaitables()...)
-		}
-		durable.Any(r.ctx, any...)
-		var rest []*pendingCall
-		for _, p := range waiting {
-			if !p.ready() {
-				rest = append(rest, p)
-				continue
-			}
-			v, err := p.Await(r.ctx)
-			if err != nil {
-				return err
-			}
-			call := msg.ToolCalls[p.index]
-			if v.Status != Approved {
-				answers[p.index], err = r.refuse(call, v.refusal())
-				if err != nil {
-					return err
-				}
-				continue
-			}
-			tasks[p.index] = r.startTool(ans, call, p.index, v.edited(call.Arguments))
-		}
-		waiting = rest
-	}
-	return nil
-}
-
-// refuse answers a call without making it.
-func (r *run) refuse(call models.ToolCall, why string) (durable.Ref, error) {
-	return r.store(models.ToolMessage(call, tools.ErrorResult(errors.New(why)).Content))
-}
-
 func (r *run) runID() string {
 	if id := r.ctx.Tags()[RunTag]; id != "" {
 		return id
@@ -154,141 +198,42 @@ func (r *run) runID() string {
 	return r.ctx.InstanceID()
 }
 
-func (r *run) startTool(ans chatAnswer, call models.ToolCall, i int, edited *string) *durable.Task[toolAnswer] {
-	if edited != nil {
-		if r.edited == nil {
-			r.edited = map[int]*string{}
-		}
-		r.edited[i] = edited
-	}
-	return durable.StartActivity[toolAnswer](r.ctx, r.agent.toolName(call.Name),
-		toolInput{Message: ans.Message, Index: i, Arguments: edited, Run: r.runID()})
-}
-
-// askApproval asks people whether a call may be made.
-func (r *run) askApproval(call models.ToolCall, need *tools.Approval) (*Pending, error) {
-	return Ask(r.ctx, Request{
+// approve asks people whether a call may be made, and waits for what they say.
+func (r *run) approve(ctx *durable.Context, call models.ToolCall, need *tools.Approval) (Approval, error) {
+	p, err := Ask(ctx, Request{
 		Kind: KindTool, Agent: r.agent.config.Name, Tool: call.Name, Arguments: call.Arguments,
 		Question: need.Question, By: need.By, Needed: need.Needed, Within: need.Within,
 	})
+	if err != nil {
+		return Approval{}, err
+	}
+	return p.Await(ctx)
 }
 
 // askOutcome asks people what became of a call that was cut off: it is never
 // made again by itself. They are told the key that the tool was given, to look for
 // its effect by.
-func (r *run) askOutcome(call models.ToolCall, i int, cause error) (*Pending, error) {
-	arguments := call.Arguments
-	if e := r.edited[i]; e != nil {
-		arguments = *e
-	}
+func (r *run) askOutcome(ctx *durable.Context, call models.ToolCall, cause error) (*Pending, error) {
 	look := ""
 	var failed *durable.TaskFailedError
 	if errors.As(cause, &failed) && failed.Key != "" {
-		look = fmt.Sprintf(" Its idempotency key is %s.", toolKey(failed.Key, arguments))
+		look = fmt.Sprintf(" Its idempotency key is %s.", toolKey(failed.Key, call.Arguments))
 	}
-	return Ask(r.ctx, Request{
-		Kind: KindOutcome, Agent: r.agent.config.Name, Tool: call.Name, Arguments: arguments,
+	return Ask(ctx, Request{
+		Kind: KindOutcome, Agent: r.agent.config.Name, Tool: call.Name, Arguments: call.Arguments,
 		Question: fmt.Sprintf("Did %s take effect? Approve if it did, reject if it did not.%s It was cut off: %s", call.Name, look, reason(cause)),
 	})
 }
 
 // outcome waits for what people say became of a call, and answers it.
-func (r *run) outcome(call models.ToolCall, p *Pending) (durable.Ref, error) {
-	v, err := p.Await(r.ctx)
+func (r *run) outcome(ctx *durable.Context, call models.ToolCall, p *Pending) (called, error) {
+	v, err := p.Await(ctx)
 	if err != nil {
-		return durable.Ref{}, err
+		return called{}, err
 	}
 	if v.Status == Approved {
-		return r.store(models.ToolMessage(call, "The call was interrupted. A person has confirmed that it took effect; its result is lost."+v.comments()))
+		ref, err := r.store(models.ToolMessage(call, "The call was interrupted. A person has confirmed that it took effect; its result is lost."+v.comments()))
+		return called{answer: ref}, err
 	}
-	return r.refuse(call, "the call was interrupted, and a person has confirmed that it did not take effect"+v.comments())
-}
-
-func (a *Agent) toolName(tool string) string { return "tool:" + a.config.Name + "/" + tool }
-
-// toolActivity makes a tool an activity by what repeating it would do.
-func (a *Agent) toolActivity(t tools.Tool) durable.Definition {
-	var opts []durable.ActivityOption
-	switch t.Effect() {
-	case tools.EffectPure:
-		opts = append(opts, durable.Pure())
-	case tools.EffectIdempotent:
-	default:
-		opts = append(opts, durable.AtMostOnce())
-		if t.HasReconcile() {
-			opts = append(opts, durable.Reconcile(func(ctx context.Context, in toolInput) (toolAnswer, bool, error) {
-				call, mc, err := a.toolCall(ctx, in)
-				if err != nil {
-					return toolAnswer{}, false, err
-				}
-				o, err := t.Reconcile(ctx, call)
-				if err != nil || !o.Happened {
-					return toolAnswer{}, false, err
-				}
-				out, err := keep(ctx, mc, o.Result)
-				return out, true, err
-			}))
-		}
-	}
-	return durable.NewActivity(a.toolName(t.Name()), func(ctx context.Context, in toolInput) (toolAnswer, error) {
-		call, mc, err := a.toolCall(ctx, in)
-		if err != nil {
-			return toolAnswer{}, err
-		}
-		witness(ctx, "tool", t.Name())
-		ctx, end := startToolSpan(ctx, t, call)
-		res, err := t.Call(ctx, call)
-		end(res, err)
-		var unknown *tools.UnknownOutcomeError
-		var stop *tools.StopError
-		switch {
-		case errors.As(err, &unknown):
-			return toolAnswer{}, durable.Unknown(err)
-		case errors.As(err, &stop):
-			return toolAnswer{}, durable.NonRetriable(fmt.Errorf("tool %s stopped the run: %w", t.Name(), err))
-		case err != nil && ctx.Err() != nil:
-			return toolAnswer{}, err // the run ended, or the process: not the model's business
-		case err != nil:
-			res = tools.ErrorResult(err)
-		}
-		return keep(ctx, mc, res)
-	}, opts...)
-}
-
-// toolCall finds the call that an activity is for.
-func (a *Agent) toolCall(ctx context.Context, in toolInput) (tools.Call, models.ToolCall, error) {
-	msg, err := memory.Message(func(r durable.Ref) ([]byte, error) { return durable.Load(ctx, r) }, in.Message)
-	if err != nil {
-		return tools.Call{}, models.ToolCall{}, err
-	}
-	if in.Index < 0 || in.Index >= len(msg.ToolCalls) {
-		return tools.Call{}, models.ToolCall{}, durable.NonRetriable(fmt.Errorf("the message has no tool call %d", in.Index))
-	}
-	mc := msg.ToolCalls[in.Index]
-	call := tools.Call{ID: mc.ID, Arguments: mc.Arguments, Run: in.Run, Agent: a.config.Name}
-	if in.Arguments != nil {
-		call.Arguments = *in.Arguments
-	}
-	info, _ := durable.Info(ctx)
-	call.Attempt = info.Attempt
-	call.Key = toolKey(info.Key, call.Arguments)
-	return call, mc, nil
-}
-
-// toolKey is the idempotency key of a tool call: that of the logical call, with
-// the digest of the final arguments. The provider's call id is no part of it, as
-// providers repeat those.
-func toolKey(call, arguments string) string {
-	sum := sha256.Sum256([]byte(call + "\x00" + tools.Digest(arguments)))
-	return hex.EncodeToString(sum[:16])
-}
-
-// keep stores a result as the message that the model gets.
-func keep(ctx context.Context, call models.ToolCall, res tools.Result) (toolAnswer, error) {
-	b, err := memory.Encode(models.ToolMessage(call, res.Content))
-	if err != nil {
-		return toolAnswer{}, err
-	}
-	ref, err := durable.Store(ctx, b)
-	return toolAnswer{ref, res.IsError}, err
+	return r.refused(call, "the call was interrupted, and a person has confirmed that it did not take effect"+v.comments())
 }

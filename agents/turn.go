@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/agentrun-dev/agentrun/durable"
@@ -19,6 +20,13 @@ type chatInput struct {
 	Manifest durable.Ref `json:"manifest"`
 	Head     memory.Head `json:"head"`
 	Turn     int         `json:"turn"` // from 1
+	// Instructions and Tools are in the place of the manifest's, see beforeAnswer.
+	Instructions durable.Ref `json:"instructions,omitzero"`
+	Tools        *[]string   `json:"tools,omitempty"`
+	// Free lets the model choose, whatever the manifest's ToolChoice.
+	Free bool `json:"free,omitempty"`
+	// Last leaves the model no tools: it has to answer.
+	Last bool `json:"last,omitempty"`
 }
 
 // chatAnswer is what is recorded of a model turn.
@@ -32,6 +40,8 @@ type chatAnswer struct {
 	Calls []checkedCall `json:"calls,omitempty"`
 	// Problem says what is wrong with a structured answer, for the model.
 	Problem string `json:"problem,omitempty"`
+	// Manifest is the one that was adopted in this turn; zero: the run's still holds.
+	Manifest durable.Ref `json:"manifest,omitzero"`
 }
 
 // checkedCall is a tool call that was looked at before anything is done about it.
@@ -41,18 +51,19 @@ type checkedCall struct {
 	Problem string `json:"problem,omitempty"`
 	// Approval, where set, is what the call waits for.
 	Approval *tools.Approval `json:"approval,omitempty"`
+	// Child says that the call is a run of another orchestration, and Toolset whose the
+	// tool is, with the effect that it has: these are no activities of their own.
+	Child   bool          `json:"child,omitempty"`
+	Toolset string        `json:"toolset,omitempty"`
+	Effect  *tools.Effect `json:"effect,omitempty"`
 }
 
 // chatActivity is one turn of the agent's model. It changes nothing in the world,
 // so a crash may repeat it as long as its answer is not on disk.
 func (a *Agent) chatActivity(o *Options) durable.Definition {
-	return durable.NewActivity("chat:"+a.config.Name, func(ctx context.Context, in chatInput) (chatAnswer, error) {
+	return durable.NewActivity(chatPrefix+a.config.Name, func(ctx context.Context, in chatInput) (chatAnswer, error) {
 		load := func(r durable.Ref) ([]byte, error) { return durable.Load(ctx, r) }
 		m, err := loadManifest(load, in.Manifest)
-		if err != nil {
-			return chatAnswer{}, err
-		}
-		req, err := request(load, m, in.Head)
 		if err != nil {
 			return chatAnswer{}, err
 		}
@@ -63,29 +74,50 @@ func (a *Agent) chatActivity(o *Options) durable.Definition {
 		if err != nil {
 			return chatAnswer{}, durable.NonRetriable(fmt.Errorf("agent %s: %w", m.Agent, err))
 		}
-		resp, err := o.ask(ctx, model, req, in.Turn)
+		m, adopted, err := a.deployed(ctx, o, m)
+		if err != nil {
+			return chatAnswer{}, err
+		}
+		req, err := request(load, m, in)
+		if err != nil {
+			return chatAnswer{}, err
+		}
+		resp, err := o.ask(ctx, a.hooks(o), model, req, in.Turn)
 		if err != nil {
 			return chatAnswer{}, modelFailure(m, err)
 		}
-		return a.record(ctx, m, resp)
+		ans, err := a.record(ctx, m, in, resp)
+		ans.Manifest = adopted
+		return ans, err
 	}, durable.Costly())
 }
 
 // request makes what the model is told.
-func request(load memory.Loader, m Manifest, head memory.Head) (*models.Request, error) {
+func request(load memory.Loader, m Manifest, in chatInput) (*models.Request, error) {
 	req := &models.Request{Model: m.Model, Agent: m.Agent, Params: m.Params, Output: m.Output}
-	if m.Instructions != "" {
-		req.Messages = append(req.Messages, models.SystemMessage(m.Instructions))
+	instructions := m.Instructions
+	if !in.Instructions.IsZero() {
+		b, err := load(in.Instructions)
+		if err != nil {
+			return nil, fmt.Errorf("instructions: %w", err)
+		}
+		instructions = string(b)
+	}
+	if instructions != "" {
+		req.Messages = append(req.Messages, models.SystemMessage(instructions))
 	}
 	for _, t := range m.Tools {
-		req.Tools = append(req.Tools, t.ToolSpec)
+		if !in.Last && (in.Tools == nil || slices.Contains(*in.Tools, t.Name)) {
+			req.Tools = append(req.Tools, t.ToolSpec)
+		}
 	}
+	choose(req, m, in)
 	from := 0
 	if m.Window > 0 {
-		from = max(0, head.Length-m.Window)
+		from = max(0, in.Head.Length-m.Window)
 	}
 	whole := false
-	for msg, err := range memory.Read(load, head, from) {
+	for msg, err := range memory.Read(load, in.Head, from) {
 		if err != nil {
 			return nil, err
 		}
@@ -96,13 +128,37 @@ func request(load memory.Loader, m Manifest, head memory.Head) (*models.Request,
 	return req, nil
 }
 
-// ask streams one answer, with its span and its deltas.
-func (o *Options) ask(ctx context.Context, model models.Model, req *models.Request, turn int) (*models.Response, error) {
-	witness(ctx, "chat", req.Agent)
-	ctx, end := startChatSpan(ctx, req)
-	resp, err := o.stream(ctx, model, req, turn)
-	end(resp, err)
-	return resp, err
+// choose settles what a request says about tools: a choice that names a tool which is
+// not offered would be refused by every provider.
+func choose(req *models.Request, m Manifest, in chatInput) {
+	p := &req.Params
+	if m.Sequential && p.ParallelToolCalls == nil && len(req.Tools) > 0 {
+		p.ParallelToolCalls = new(bool)
+	}
+	forced := p.ToolChoice != "" && p.ToolChoice != models.ToolChoiceAuto && p.ToolChoice != models.ToolChoiceNone
+	named := forced && p.ToolChoice != models.ToolChoiceRequired
+	offered := slices.ContainsFunc(req.Tools, func(t models.ToolSpec) bool { return t.Name == p.ToolChoice })
+	if forced && (in.Free || len(req.Tools) == 0) || named && !offered {
+		p.ToolChoice = ""
+	}
+}
+
+// ask streams one answer, with its span, its hooks and its deltas.
+func (o *Options) ask(ctx context.Context, hooks chain, model models.Model, req *models.Request, turn int) (*models.Response, error) {
+	resp, err := hooks.beforeModel(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if resp == nil {
+		witness(ctx, "chat", req.Agent)
+		ctx, end := startChatSpan(ctx, req)
+		resp, err = o.stream(ctx, model, req, turn)
+		end(resp, err)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return resp, hooks.afterModel(ctx, req, resp)
 }
 
 // witness notes, in test builds, that a model or tool is about to be called.
@@ -140,10 +196,10 @@ func modelFailure(m Manifest, err error) error {
 }
 
 // record stores the answer and looks at what it asks for.
-func (a *Agent) record(ctx context.Context, m Manifest, resp *models.Response) (chatAnswer, error) {
+func (a *Agent) record(ctx context.Context, m Manifest, in chatInput, resp *models.Response) (chatAnswer, error) {
 	msg := resp.Message
 	for i := range msg.ToolCalls {
-		msg.ToolCalls[i].Arguments = strings.ToValidUTF8(msg.ToolCalls[i].Arguments, "�")
+		msg.ToolCalls[i].Arguments = strings.ToValidUTF8(msg.ToolCalls[i].Arguments, "\uFFFD")
 	}
 	b, err := memory.Encode(msg)
 	if err != nil {
@@ -155,7 +211,19 @@ func (a *Agent) record(ctx context.Context, m Manifest, resp *models.Response) (
 	}
 	ans := chatAnswer{Message: ref, Finish: resp.Finish, Usage: resp.Usage, Model: resp.Model}
 	for _, call := range msg.ToolCalls {
-		ans.Calls = append(ans.Calls, a.check(call, resp.Finish))
+		c := checkedCall{Tool: call.Name}
+		switch {
+		case in.Last:
+			c.Problem = "no tools can be called any more: answer with what you have"
+		case in.Tools != nil && m.tool(call.Name) != nil && !slices.Contains(*in.Tools, call.Name):
+			c.Problem = "this tool cannot be called now"
+		default:
+			c, err = a.check(ctx, m, call, resp.Finish)
+		}
+		if err != nil {
+			return chatAnswer{}, err
+		}
+		ans.Calls = append(ans.Calls, c)
 	}
 	if len(msg.ToolCalls) == 0 && m.Output != nil {
 		ans.Problem, err = checkOutput(m.Output, msg.Content)
@@ -164,30 +232,48 @@ func (a *Agent) record(ctx context.Context, m Manifest, resp *models.Response) (
 }
 
 // check finds out whether a call can be made, and what it needs.
-func (a *Agent) check(call models.ToolCall, finish models.FinishReason) checkedCall {
+func (a *Agent) check(ctx context.Context, m Manifest, call models.ToolCall, finish models.FinishReason) (checkedCall, error) {
+	c := checkedCall{Tool: call.Name}
 	if finish == models.FinishContentFilter {
-		return checkedCall{Tool: call.Name, Problem: "the answer was withheld by a content filter: the call was not made"}
+		c.Problem = "the answer was withheld by a content filter: the call was not made"
+		return c, nil
 	}
-	t, ok := a.tools[call.Name]
-	if !ok {
-		return checkedCall{Tool: call.Name, Problem: unknownTool(call.Name, a.config.Tools)}
+	spec := m.tool(call.Name)
+	if spec == nil {
+		c.Problem = unknownTool(call.Name, m.Tools)
+		return c, nil
 	}
-	err := t.Validate(call.Arguments)
+	t, err := a.find(ctx, call.Name, spec.Toolset)
+	switch {
+	case errors.Is(err, errNoTool) && spec.Toolset != "":
+		c.Problem = "this tool is not there any more"
+		return c, nil
+	case err != nil:
+		return c, err
+	}
+	err = t.Validate(call.Arguments)
 	// An object that is whole is not the beginning of another one, but no arguments
 	// at all may be that of any.
 	if finish == models.FinishLength && (err != nil || strings.TrimSpace(call.Arguments) == "") {
-		return checkedCall{Tool: call.Name, Problem: "the answer was cut off at the token limit, in the middle of this call: make it shorter"}
+		c.Problem = "the answer was cut off at the token limit, in the middle of this call: make it shorter"
+		return c, nil
 	}
 	if err != nil {
-		return checkedCall{Tool: call.Name, Problem: err.Error()}
+		c.Problem = err.Error()
+		return c, nil
 	}
-	return checkedCall{Tool: call.Name, Approval: t.Approval()}
+	c.Approval, c.Child = t.Approval(), spec.Toolset == "" && childOf(t) != nil
+	if c.Toolset = spec.Toolset; c.Toolset != "" {
+		e := spec.Effect // as the run knows it: a server must not make a tool repeatable in the middle
+		c.Effect = &e
+	}
+	return c, nil
 }
 
-func unknownTool(name string, have []tools.Tool) string {
+func unknownTool(name string, have []ManifestTool) string {
 	names := make([]string, len(have))
 	for i, t := range have {
-		names[i] = t.Name()
+		names[i] = t.Name
 	}
 	if len(names) == 0 {
 		return fmt.Sprintf("there is no tool %q, and no other", name)

@@ -26,10 +26,31 @@ type orchestration struct {
 	body    func(*Context, history.Payload) (history.Payload, error)
 
 	retain time.Duration // see Retain
+	note   any           // see Annotate
 }
 
 // OrchestrationOption says more about an orchestration at its definition.
 type OrchestrationOption func(*orchestration)
+
+// Annotate keeps a value with a definition, for tools that have nothing but
+// definitions and want to know what one is made of. It changes nothing else.
+func Annotate(v any) OrchestrationOption { return func(o *orchestration) { o.note = v } }
+
+// Annotations gives what the orchestrations among definitions were annotated with, by
+// their names. Of several versions, one that is annotated counts.
+func Annotations(defs ...Definition) (map[string]any, error) {
+	r, err := newRegistry(nil, defs)
+	if err != nil {
+		return nil, err
+	}
+	notes := map[string]any{}
+	for _, o := range r.orchestrations {
+		if o.note != nil {
+			notes[o.name] = o.note
+		}
+	}
+	return notes, nil
+}
 
 // NewOrchestration defines an orchestration. Its name is how histories refer to
 // it.

@@ -45,7 +45,7 @@ func (r *Recording) answer(asked, answered *Event) (recorded.Answer, error) {
 	if err != nil {
 		return recorded.Answer{}, err
 	}
-	req, err := agents.ChatRequest(r.Payload, input)
+	req, err := agents.ChatRequest(r.Payload, input, result)
 	if err != nil {
 		return recorded.Answer{}, err
 	}

@@ -20,6 +20,10 @@ type Divergence struct {
 	Lacks string   `json:"lacks,omitempty"`
 	Have  []string `json:"have,omitempty"`
 
+	// Changed names the parts of an agent's manifest that differ from what was recorded,
+	// where that is what is wrong.
+	Changed []string `json:"changed,omitempty"`
+
 	// Orchestration is the name of what the instance is. Agent is set if it is an
 	// agent's run; Turn is then the model's turn that the event belongs to, and Tool
 	// the tool that it is about.
@@ -41,6 +45,10 @@ func (d *Divergence) Error() string {
 		about := &history.Event{Kind: d.Event.Kind, ID: d.Event.ID, Name: d.Event.Name, Version: d.Event.Version, Target: d.Event.Target}
 		text = fmt.Sprintf("history of %s diverges at event %d (execution %s): recorded %s; the program has no such %s; it has %s",
 			d.Address.Instance, d.Address.Number, d.Address.Execution, history.Describe(about), d.Lacks, list(d.Have))
+	}
+	if len(d.Changed) > 0 {
+		text = fmt.Sprintf("history of %s diverges at event %d (execution %s): the agent has another manifest now than was recorded; changed: %s",
+			d.Address.Instance, d.Address.Number, d.Address.Execution, strings.Join(d.Changed, ", "))
 	}
 	if d.Agent == "" {
 		return text + "; orchestration " + d.Orchestration

@@ -72,5 +72,5 @@ func Example() {
 	}
 	// Output:
 	// no divergence
-	// recorded TaskScheduled #3 "tool:assistant/weather"; the program has no such activity; it has tool:assistant/forecast; agent assistant, turn 1, tool weather
+	// the agent has another manifest now than was recorded; changed: tools (forecast is new, weather is gone); agent assistant
 }

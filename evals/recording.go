@@ -145,9 +145,10 @@ func (r *Recording) data(e *Event) ([]byte, error) {
 // Agents are orchestrations, and their model turns and tools activities, with names
 // that tell which.
 const (
-	agentPrefix = "agent:"
-	chatPrefix  = "chat:"
-	toolPrefix  = "tool:" // then AGENT/TOOL
+	agentPrefix    = "agent:"
+	manifestPrefix = "manifest:"
+	chatPrefix     = "chat:"
+	toolPrefix     = "tool:" // then AGENT/TOOL
 )
 
 // agent is the name of the agent whose run the instance is; "" if it is something else.

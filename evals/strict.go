@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/durable/history"
 )
@@ -15,7 +17,8 @@ import (
 // each from its first execution to its last.
 //
 // A recorded step for which defs have no activity, or no orchestration, is a divergence
-// too: the run could not be gone on with there. Nothing is called, stored, logged or
+// too: the run could not be gone on with there. So is an agent of which the program has
+// another manifest than was recorded. Nothing is called, stored, logged or
 // traced. An error says that the recording could not be replayed at all.
 func Strict(ctx context.Context, rec *Recording, defs ...durable.Definition) (*Divergence, error) {
 	p := &player{rec: rec, defs: defs}
@@ -24,6 +27,9 @@ func Strict(ctx context.Context, rec *Recording, defs ...durable.Definition) (*D
 		return nil, err
 	}
 	if p.orchestrations, err = durable.Orchestrations(defs...); err != nil {
+		return nil, err
+	}
+	if p.notes, err = durable.Annotations(defs...); err != nil {
 		return nil, err
 	}
 	for _, in := range rec.Instances {
@@ -46,11 +52,17 @@ type player struct {
 	rec                        *Recording
 	defs                       []durable.Definition
 	activities, orchestrations []string
+	notes                      map[string]any // agents, by the names of their orchestrations
 }
 
 // play replays one execution.
 func (p *player) play(ctx context.Context, in *Instance, x *Execution) (*Divergence, error) {
 	first := p.missing(in, x)
+	if d, err := p.changed(in, x); err != nil {
+		return nil, err
+	} else if d != nil && (first == nil || d.Address.Number < first.Address.Number) {
+		first = d
+	}
 	begun := slices.IndexFunc(x.Events, func(ev *Event) bool { return ev.Kind == history.ExecutionStarted })
 	if begun < 0 || !slices.Contains(p.orchestrations, x.Events[begun].Name) {
 		return first, nil // it has not begun, or nothing can run it
@@ -64,6 +76,40 @@ func (p *player) play(ctx context.Context, in *Instance, x *Execution) (*Diverge
 		first = &Divergence{Difference: *diff}
 	}
 	return first, nil
+}
+
+// changed finds the event that gives an agent's run its manifest, where the program's
+// agent has another one.
+func (p *player) changed(in *Instance, x *Execution) (*Divergence, error) {
+	a, ok := p.notes[in.Name].(*agents.Agent)
+	if !ok {
+		return nil, nil
+	}
+	step := int32(-1)
+	for n, ev := range x.Events {
+		switch {
+		case ev.Kind == history.TaskScheduled && strings.HasPrefix(ev.Name, manifestPrefix):
+			step = ev.ID
+		case ev.Kind == history.TaskCompleted && step >= 0 && ev.Answers == step:
+			result, err := p.rec.data(ev)
+			if err != nil {
+				return nil, err
+			}
+			m, err := agents.ReadManifest(p.rec.Payload, result)
+			if err != nil {
+				return nil, err
+			}
+			changed := a.Changed(m)
+			if len(changed) == 0 {
+				return nil, nil
+			}
+			d := &Divergence{Changed: changed}
+			d.Address = history.Address{Instance: in.ID, Execution: x.ID, Number: n}
+			d.Event = ev.recorded()
+			return d, nil
+		}
+	}
+	return nil, nil
 }
 
 // missing finds the first event that needs a definition which there is not.

@@ -138,7 +138,7 @@ func TestSuite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"verdict":"error"`, `"suite":"team"`, `"status":"diverged"`, `"seconds":`, `"divergence":{"address":{"instance":"`, `"tool":"search_logs"`} {
+	for _, want := range []string{`"verdict":"error"`, `"suite":"team"`, `"status":"diverged"`, `"seconds":`, `"divergence":{"address":{"instance":"`, `"changed":["tools (`} {
 		if !bytes.Contains(text, []byte(want)) {
 			t.Errorf("JSON lacks %s: %s", want, text)
 		}

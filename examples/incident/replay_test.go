@@ -64,8 +64,8 @@ func TestStrictReplay(t *testing.T) {
 	}
 	build(t, bin, "-overlay", file)
 	ended, out := run(t, bin, dir, "eval", "run", "--strict", recording)
-	number := eventThatCalls(t, recording, "tool:metrics/query_metrics")
-	for _, want := range []string{fmt.Sprint("event ", number, " "), "tool:metrics/query_metrics", "tool:metrics/read_metrics"} {
+	number := eventThatCalls(t, recording, "manifest:metrics") + 2 // with its result
+	for _, want := range []string{fmt.Sprint("event ", number, " "), "changed: tools (query_metrics is gone, read_metrics is new); agent metrics"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the output does not name %q:\n%s", want, out)
 		}

@@ -1,0 +1,102 @@
+package agents
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/models"
+	"github.com/agentrun-dev/agentrun/tools"
+)
+
+// Task is what an agent that is a tool is given by the one that calls it.
+type Task struct {
+	Task string `json:"task" jsonschema:"description=What to do, with everything that is needed to know for it."`
+}
+
+// child is what a tool is bound to whose calls are runs of an orchestration.
+type child struct {
+	agent *Agent // nil: another orchestration
+	def   durable.Definition
+	start func(ctx *durable.Context, arguments string, opts ...durable.CallOption) *durable.Task[string]
+}
+
+var errOnlyInRuns = errors.New("this tool runs as a child of an agent's run, and not on its own")
+
+// AsTool makes a tool of an agent: a call is a run of it, as a child of the caller's
+// run, and the result is its answer. It shares nothing else with its caller. The tool
+// has the agent's name and description. Whoever defines the caller defines the agent
+// with it.
+//
+// A child that fails is told to the model as a failed call. Its own tools have their
+// own effects and approvals; an option may ask for an approval of the whole.
+func AsTool(a *Agent, opts ...tools.Option) tools.Tool {
+	c := &child{agent: a, def: a.run, start: func(ctx *durable.Context, arguments string, opts ...durable.CallOption) *durable.Task[string] {
+		return durable.Go(ctx, func(ctx *durable.Context) (string, error) {
+			var t Task
+			if err := json.Unmarshal([]byte(arguments), &t); err != nil {
+				return "", err
+			}
+			res, err := a.Call(ctx, t.Task, With(opts...))
+			return res.Text, err
+		})
+	}}
+	return bindChild[Task](a.Name(), a.Description(), c, opts)
+}
+
+// OrchestrationTool makes a tool of an orchestration: a call is a run of it, as a
+// child of the caller's run. The tool's schema is that of In, which must be a struct;
+// its result is shown to the model as tools.New shows one.
+func OrchestrationTool[In, Out any](name, description string, o *durable.Orchestration[In, Out], opts ...tools.Option) tools.Tool {
+	c := &child{def: o, start: func(ctx *durable.Context, arguments string, opts ...durable.CallOption) *durable.Task[string] {
+		return durable.Go(ctx, func(ctx *durable.Context) (string, error) {
+			var in In
+			if err := json.Unmarshal([]byte(arguments), &in); err != nil {
+				return "", err
+			}
+			out, err := o.Call(ctx, in, opts...)
+			if err != nil {
+				return "", err
+			}
+			if s, ok := any(out).(string); ok {
+				return s, nil
+			}
+			b, err := json.Marshal(out)
+			return string(b), err
+		})
+	}}
+	return bindChild[In](name, description, c, opts)
+}
+
+// bindChild makes the tool. That a child is repeated is the engine's business, which
+// never runs one twice.
+func bindChild[In any](name, description string, c *child, opts []tools.Option) tools.Tool {
+	opts = append([]tools.Option{tools.Pure(), tools.Bound(c)}, opts...)
+	return tools.New(name, description, func(context.Context, In) (string, error) { return "", errOnlyInRuns }, opts...)
+}
+
+// childOf gives what a tool runs as; nil: a function.
+func childOf(t tools.Tool) *child {
+	c, _ := t.Binding().(*child)
+	return c
+}
+
+// callChild runs a call as a child, and gives the message for the model.
+func (r *run) callChild(ctx *durable.Context, call models.ToolCall) (called, error) {
+	c := childOf(r.agent.tools[call.Name])
+	if c == nil {
+		return called{}, durable.NonRetriable(fmt.Errorf("agent %s: tool %s: %w", r.agent.config.Name, call.Name, errNoTool))
+	}
+	text, err := c.start(ctx, cmp.Or(call.Arguments, "{}"), durable.WithTags(map[string]string{RunTag: r.runID()})).Await()
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return called{}, err
+	case err != nil:
+		return r.refused(call, reason(err))
+	}
+	ref, err := r.store(models.ToolMessage(call, cmp.Or(text, "(no output)")))
+	return called{answer: ref}, err
+}

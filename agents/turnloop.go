@@ -1,0 +1,116 @@
+package agents
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/memory"
+	"github.com/agentrun-dev/agentrun/models"
+)
+
+// turn asks the model once and does what it asks for.
+func (r *run) turn() (done bool, err error) {
+	before, err := r.before()
+	if err != nil {
+		return false, err
+	}
+	if before.Stop {
+		return true, r.stopped(StopWhen)
+	}
+	ans, err := r.chat(before)
+	if err != nil {
+		return false, err
+	}
+	res := &r.state.Result
+	res.Turns++
+	res.Usage = res.Usage.Add(ans.Usage)
+	msg, err := memory.Message(r.ctx.Load, ans.Message)
+	if err != nil {
+		return false, err
+	}
+	if len(ans.Calls) == 0 {
+		return r.answer(ans, msg)
+	}
+	return r.callTools(ans, msg)
+}
+
+// chat makes the model call of a turn, and the checks of the input that run beside
+// the first one.
+func (r *run) chat(before beforeAnswer) (chatAnswer, error) {
+	var check *durable.Task[guarded]
+	if r.state.Result.Turns == 0 && r.manifest.besideInput() {
+		check = durable.Go(r.ctx, func(ctx *durable.Context) (guarded, error) {
+			return r.guard(ctx, OnInput, guardInput{Message: r.state.Input}, true)
+		})
+	}
+	ans, err := r.ask(before)
+	if check == nil {
+		return ans, err
+	}
+	switch g, failed := check.Await(); {
+	case failed != nil:
+		return ans, failed
+	case g.blocked != "":
+		return ans, r.blocked(OnInput, g.blocked)
+	}
+	return ans, err
+}
+
+// ask makes the model call, again when people want it, or the manifest it is to go by.
+func (r *run) ask(before beforeAnswer) (chatAnswer, error) {
+	in := chatInput{
+		Manifest: r.state.Manifest, Head: r.state.Head, Turn: r.state.Result.Turns + 1,
+		Instructions: before.Instructions, Tools: before.Tools, Last: r.state.Last,
+		Free: r.state.Result.ToolCalls > 0 && !r.manifest.KeepToolChoice,
+	}
+	for {
+		chat := durable.StartActivity[chatAnswer](r.ctx, chatPrefix+r.agent.config.Name, in, durable.WithRetry(*r.agent.config.Retry))
+		if r.steered(chat) {
+			chat.Cancel()
+			continue
+		}
+		ans, err := chat.Await()
+		if err == nil && !ans.Manifest.IsZero() {
+			r.state.Manifest = ans.Manifest
+			err = r.loadManifest()
+		}
+		return ans, err
+	}
+}
+
+// answer takes a message without calls: the end, unless it is a structured answer
+// that does not fit.
+func (r *run) answer(ans chatAnswer, msg models.Message) (done bool, err error) {
+	name := r.agent.config.Name
+	empty := strings.TrimSpace(msg.Content) == "" // models refuse such a message in a conversation
+	final := ans.Finish != models.FinishContentFilter && !empty && ans.Problem == ""
+	if final {
+		if ans.Message, msg, err = r.guardOutput(ans.Message, msg); err != nil {
+			return false, err
+		}
+	}
+	if !empty {
+		if err := r.append(ans.Message); err != nil {
+			return false, err
+		}
+	}
+	switch {
+	case ans.Finish == models.FinishContentFilter:
+		return false, r.withheld()
+	case empty:
+		return false, durable.NonRetriable(fmt.Errorf("agent %s: the model's answer was cut off at the token limit before any text: allow it more tokens", name))
+	case final:
+		r.state.Result.Text, r.state.Result.Cut = msg.Content, ans.Finish == models.FinishLength
+		return true, nil
+	case r.state.Repairs >= r.manifest.MaxRepairs:
+		return false, durable.NonRetriable(fmt.Errorf("agent %s: after %d corrections the answer still does not fit: %s", name, r.state.Repairs, ans.Problem))
+	}
+	r.state.Repairs++
+	return false, r.say(models.UserMessage(ans.Problem))
+}
+
+// withheld is the failure of a run whose model was kept from answering.
+func (r *run) withheld() error {
+	return durable.NonRetriable(fmt.Errorf("agent %s: the model's answer was withheld by a content filter", r.agent.config.Name))
+}
