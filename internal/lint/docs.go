@@ -28,7 +28,7 @@ func PackageDoc(name string, sources []*Source) []string {
 // a library for tests need not print: it takes a *testing.T, which an example has not.
 func Examples(name string, sources []*Source) []string {
 	for _, dir := range []string{"internal/", "cmd/", "examples/"} {
-		if strings.HasPrefix(name, dir) {
+		if strings.HasPrefix(name, dir) || strings.Contains(name, "/internal/") {
 			return nil
 		}
 	}

@@ -47,7 +47,9 @@ var layers = []layer{
 
 	// These three do not see durable: agents wraps them in activities.
 	{path: "models/modeltest", below: []string{"models"}, support: true},
-	{path: "models/...", below: []string{"models"}, fake: true},
+	{path: "models/...", below: []string{"models", "models/internal/wire"}, fake: true},
+	// What lies under the libraries of providers, and records what they do not tell.
+	{path: "models/internal/wire", below: []string{"models"}, owners: []string{"models/..."}, fake: true},
 	{path: "models"},
 	{path: "tools/...", below: []string{"tools"}},
 	{path: "tools"},

@@ -92,6 +92,7 @@ func TestPackageRules(t *testing.T) {
 		{"library for tests without one", Examples, "models/modeltest", doc, plain, "no Example"},
 		{"library for tests", Examples, "models/modeltest", doc, silent, ""},
 		{"not public", Examples, "internal/x", doc, plain, ""},
+		{"not public, further down", Examples, "models/internal/x", doc, plain, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			code, err := Parse(test.pkg+"/x.go", []byte(test.code))
@@ -149,6 +150,9 @@ func TestArrows(t *testing.T) {
 		{"models", "durable", false, false},
 		{"models", "models/openai", false, true},
 		{"models/openai", "models", true, true},
+		{"models/openai", "models/internal/wire", true, true},
+		{"models", "models/internal/wire", false, true},
+		{"scenario", "models/internal/wire", false, true},
 		{"models/openai", "models/scripted", false, true},
 		{"tools", "models", false, false},
 		{"tools", "durable/history", false, false},

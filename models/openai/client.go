@@ -2,28 +2,21 @@ package openai
 
 import (
 	"context"
-	"fmt"
 	"iter"
-	"maps"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	api "github.com/sashabaranov/go-openai"
 
 	"github.com/agentrun-dev/agentrun/models"
+	"github.com/agentrun-dev/agentrun/models/internal/wire"
 )
 
 // DefaultBaseURL is where OpenAI itself answers.
-const DefaultBaseURL = "https://api.openai.com/v1"
+const DefaultBaseURL = wire.DefaultBaseURL
 
-const (
-	providerName = "openai"
-	// defaultIdle is generous: a reasoning model may think for minutes without a byte.
-	defaultIdle = 10 * time.Minute
-)
+const providerName = "openai"
 
 // Options configure a [Client]. The zero value asks OpenAI without a key.
 type Options struct {
@@ -34,6 +27,10 @@ type Options struct {
 	APIKey string
 	// Organization is sent as OpenAI-Organization when set.
 	Organization string
+	// AzureAPIVersion, such as "2024-10-21", says that the server is Azure OpenAI. The
+	// BaseURL is then that of the resource, "https://NAME.openai.azure.com", the model is
+	// the name of a deployment, and the key is sent as api-key.
+	AzureAPIVersion string
 	// Headers are added to each request and win over the ones set otherwise. Their
 	// values are treated as secrets.
 	Headers map[string]string
@@ -51,16 +48,9 @@ type Options struct {
 
 // String names the server and the model, and no secret.
 func (o Options) String() string {
-	base := "(invalid base URL)"
-	if u, err := parseBase(o.BaseURL); err == nil {
-		base = u.String()
-	}
-	s := "openai " + base
+	s := "openai " + o.wire().String()
 	if o.Model != "" {
 		s += " model " + o.Model
-	}
-	if len(o.Headers) > 0 {
-		s += " headers " + strings.Join(slices.Sorted(maps.Keys(o.Headers)), ",")
 	}
 	return s
 }
@@ -68,50 +58,40 @@ func (o Options) String() string {
 // GoString is String, for %#v.
 func (o Options) GoString() string { return o.String() }
 
+func (o Options) wire() wire.Config {
+	return wire.Config{
+		Provider: providerName, Package: "openai",
+		BaseURL: o.BaseURL, APIKey: o.APIKey, Organization: o.Organization, AzureVersion: o.AzureAPIVersion,
+		Headers: o.Headers, Idle: o.IdleTimeout, Next: o.Transport,
+	}
+}
+
 // Client is a [models.Model] for one server.
 type Client struct {
 	api          *api.Client
-	host         string
+	endpoint     *wire.Endpoint
 	model        string
-	idle         time.Duration
 	withoutUsage bool
-	redact       func(string) string
 	text         string // what String returns
 }
 
 // New returns a client. It does not connect; it fails for a base URL that cannot be.
 func New(opts Options) (*Client, error) {
-	base, err := parseBase(opts.BaseURL)
+	endpoint, err := wire.New(opts.wire())
 	if err != nil {
 		return nil, err
 	}
-	if strings.ContainsAny(opts.APIKey, "\r\n") {
-		return nil, fmt.Errorf("openai: the API key has a line break in it; check how it is read")
-	}
 	// The library gets no key: whatever it prints or wraps cannot have it.
 	config := api.DefaultConfig("")
-	config.BaseURL = base.String()
-	config.OrgID = opts.Organization
-	config.EmptyMessagesLimit = maxEmptyLines
-	config.HTTPClient = &http.Client{
-		Transport: &transport{next: opts.Transport, headers: secretHeaders(opts)},
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse
-		},
-	}
-	c := &Client{
+	config.BaseURL = endpoint.BaseURL()
+	config.HTTPClient = endpoint.Client()
+	return &Client{
 		api:          api.NewClientWithConfig(config),
-		host:         base.Host,
+		endpoint:     endpoint,
 		model:        opts.Model,
-		idle:         opts.IdleTimeout,
 		withoutUsage: opts.WithoutUsage,
-		redact:       redactor(opts),
 		text:         opts.String(),
-	}
-	if c.idle == 0 {
-		c.idle = defaultIdle
-	}
-	return c, nil
+	}, nil
 }
 
 // String names the server and the model, and no secret.
@@ -159,101 +139,29 @@ func (c *Client) Generate(ctx context.Context, req *models.Request) iter.Seq2[mo
 func (c *Client) generate(ctx context.Context, req *models.Request, yield func(models.Event, error) bool) error {
 	request, err := c.request(req)
 	if err != nil {
-		return err
+		return &models.Error{Kind: models.KindInvalidRequest, Provider: providerName, Message: err.Error()}
 	}
-	x, callCtx, stop := newExchange(ctx, c.idle)
+	x, callCtx, stop := c.endpoint.Begin(ctx, wire.Call{
+		Model: request.Model, Turn: models.AssistantTurns(req.Messages) + 1, Edit: zeros(req.Params),
+	})
 	defer stop()
 	stream, err := c.api.CreateChatCompletionStream(callCtx, *request)
-	if err != nil {
-		return c.failed(ctx, x, err)
+	if err == nil {
+		defer stream.Close()
 	}
-	defer stream.Close()
-	if x.status >= 300 { // the library takes redirects for answers
-		return c.redirected(x)
-	}
-	answer := answer{turn: models.AssistantTurns(req.Messages) + 1}
-	for {
-		raw, err := stream.RecvRaw()
-		if ctx.Err() != nil || x.timedOut() {
-			// Before anything else: a cancelled stream may end in many ways.
-			return c.failed(ctx, x, err)
-		}
-		if len(raw) == 0 && x.errorEvent != nil {
-			return c.streamError(x.errorEvent)
-		}
-		if err != nil {
-			if answer.finish != "" {
-				break // complete; what was lost after it can only be the usage
-			}
-			return c.ended(x, &answer, err)
-		}
-		events, err := answer.add(raw)
-		if err != nil {
-			return c.badChunk(err)
-		}
-		for _, ev := range events {
+	// What the library reads only says when there is something to take.
+	for err == nil {
+		_, err = stream.RecvRaw()
+		for _, ev := range x.Take() {
 			if !yield(ev, nil) {
 				return nil
 			}
 		}
 	}
-	resp, err := answer.response()
+	resp, err := x.End(ctx, err)
 	if err != nil {
-		return c.badChunk(err)
+		return err
 	}
 	yield(models.Event{Response: resp}, nil)
 	return nil
-}
-
-// parseBase returns the base URL, checked, without a slash at its end.
-func parseBase(base string) (*url.URL, error) {
-	if base == "" {
-		base = DefaultBaseURL
-	}
-	u, err := url.Parse(base)
-	switch {
-	case err != nil:
-		// The parser's error quotes the text, which may hold a key.
-		return nil, fmt.Errorf("openai: the base URL is not a URL; it looks like %s", DefaultBaseURL)
-	case u.User != nil:
-		return nil, fmt.Errorf("openai: the base URL of %s has a user name in it; give the key as API key instead", u.Host)
-	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return nil, fmt.Errorf("openai: base URL %q must begin with http:// or https:// and a host", models.OneLine(u.Redacted(), 200))
-	case u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("openai: the base URL of %s must end with its path; it has a query or a fragment", u.Host)
-	}
-	u.Path = strings.TrimRight(u.Path, "/")
-	return u, nil
-}
-
-// secretHeaders returns a function that sets what authenticates a request. A
-// closure cannot be printed, whatever the verb.
-func secretHeaders(opts Options) func(http.Header) {
-	key, headers := opts.APIKey, maps.Clone(opts.Headers)
-	return func(h http.Header) {
-		if key != "" {
-			h.Set("Authorization", "Bearer "+key)
-		}
-		for name, value := range headers {
-			h.Set(name, value)
-		}
-	}
-}
-
-// redactor returns a function that removes the secrets from a server's words.
-func redactor(opts Options) func(string) string {
-	var pairs []string
-	add := func(secret string) {
-		// Shorter ones are no secrets, and would blank out ordinary words.
-		if len(secret) >= 6 {
-			pairs = append(pairs, secret, "[secret]")
-		}
-	}
-	add(opts.APIKey)
-	for _, name := range slices.Sorted(maps.Keys(opts.Headers)) {
-		_, token, _ := strings.Cut(opts.Headers[name], " ") // "Bearer TOKEN"
-		add(opts.Headers[name])
-		add(token)
-	}
-	return strings.NewReplacer(pairs...).Replace
 }

@@ -83,7 +83,7 @@ func TestRequest(t *testing.T) {
 		"max_completion_tokens": 50.0,
 		"seed":                  0.0,
 		"stop":                  []any{"END"},
-		"temperature":           1e-45, // 0 would be left out
+		"temperature":           0.0, // the library alone would leave it out
 		"response_format": map[string]any{"type": "json_schema", "json_schema": map[string]any{
 			"name": "my_output", "strict": true,
 			"schema": map[string]any{"$defs": map[string]any{"a": map[string]any{"type": []any{"string", "null"}}}, "type": "object"},
