@@ -31,6 +31,8 @@ const TestIDHeader = "X-Test-Id"
 type Aimock struct {
 	// URL is the server's address; BaseURL is URL with the API's version.
 	URL, BaseURL string
+
+	key string // what it asks for, of its control surface too
 }
 
 // Fixture is one of aimock's fixtures, in its own words (JSON).
@@ -39,6 +41,12 @@ type Fixture map[string]any
 // StartAimock starts a server with the fixtures, and stops it when the test ends. It
 // skips the test if aimock or node is missing.
 func StartAimock(t *testing.T, fixtures ...Fixture) *Aimock {
+	t.Helper()
+	return startAimock(t, "", fixtures...)
+}
+
+// startAimock starts a server that answers 401 to every other key, unless key is "".
+func startAimock(t *testing.T, key string, fixtures ...Fixture) *Aimock {
 	t.Helper()
 	node, cli := findAimock(t)
 	dir := t.TempDir()
@@ -51,6 +59,9 @@ func StartAimock(t *testing.T, fixtures ...Fixture) *Aimock {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, node, cli, "-p", "0", "-f", dir, "--validate-on-load", "--strict")
+	if key != "" {
+		cmd.Env = append(os.Environ(), "AIMOCK_API_KEYS="+key)
+	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		cancel()
@@ -74,7 +85,7 @@ func StartAimock(t *testing.T, fixtures ...Fixture) *Aimock {
 		if !strings.HasPrefix(address, "http") {
 			t.Fatalf("aimock did not start: %s", address)
 		}
-		return &Aimock{URL: address, BaseURL: address + "/v1"}
+		return &Aimock{URL: address, BaseURL: address + "/v1", key: key}
 	case <-time.After(time.Minute):
 		t.Fatal("aimock said nothing for a minute")
 		return nil
@@ -147,6 +158,12 @@ func (a *Aimock) NewTestID(t *testing.T) string {
 	return fmt.Sprintf("%s-%d-%d", t.Name(), os.Getpid(), testIDs.Add(1))
 }
 
+func (a *Aimock) authorize(req *http.Request) {
+	if a.key != "" {
+		req.Header.Set("Authorization", "Bearer "+a.key)
+	}
+}
+
 // JournalEntry is a request as aimock saw it.
 type JournalEntry struct {
 	Path    string            `json:"path"`
@@ -161,6 +178,7 @@ func (a *Aimock) Journal(t *testing.T, testID string) []JournalEntry {
 	if err != nil {
 		t.Fatal(err)
 	}
+	a.authorize(req)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package modeltest
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -64,7 +65,9 @@ func Cases() []Case {
 		failing(models.KindNotFound, "model_not_found", 404, 0),
 		failing(models.KindInvalidRequest, "unsupported_value", 400, 0),
 		failing(models.KindContextLength, "context_length_exceeded", 400, 0),
-		failing(models.KindUnavailable, "server_error", 503, 0),
+		failing(models.KindTimeout, "timeout", 408, 0),
+		failing(models.KindUnavailable, "server_error", 500, 0),
+		failing(models.KindUnavailable, "service_unavailable", 503, 0),
 	}
 }
 
@@ -123,7 +126,8 @@ func slow() Case {
 }
 
 func failing(kind models.ErrorKind, code string, status int, after time.Duration) Case {
-	c := ask("error "+string(kind), "Case error "+string(kind)+".", models.Message{}, models.Usage{})
+	name := fmt.Sprintf("error %d %s", status, kind)
+	c := ask(name, "Case "+name+".", models.Message{}, models.Usage{})
 	c.Want = models.Response{}
 	c.Fail = &models.Error{Kind: kind, Code: code, Status: status, Message: "This failure is part of the test.", RetryAfter: after}
 	return c

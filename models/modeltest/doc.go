@@ -9,5 +9,9 @@
 //		})
 //	}
 //
+// A provider for OpenAI's chat completions runs [RunChat] instead, which has [Run] in
+// it: the same server, and what it cannot send (streams byte by byte, broken ones,
+// failures, silence), what must be sent, and where no key may show.
+//
 // A new promise of models.Model becomes a case here, never a test of one provider.
 package modeltest

@@ -128,7 +128,7 @@ func FromEnv(getenv func(string) string) models.Provider {
 
 // Generate implements [models.Model].
 func (c *Client) Generate(ctx context.Context, req *models.Request) iter.Seq2[models.Event, error] {
-	return models.Checked(func(yield func(models.Event, error) bool) {
+	return wire.Checked(providerName, func(yield func(models.Event, error) bool) {
 		if err := c.generate(ctx, req, yield); err != nil {
 			yield(models.Event{}, err)
 		}

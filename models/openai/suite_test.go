@@ -8,23 +8,19 @@ import (
 	"github.com/agentrun-dev/agentrun/models/openai"
 )
 
-// testKey is looked for wherever it must not be.
-const testKey = "sk-test-0123456789abcdef"
+func TestSuite(t *testing.T) { modeltest.RunChat(t, openChat) }
 
-func TestSuite(t *testing.T) {
-	server := modeltest.StartAimock(t, modeltest.Fixtures()...)
-	modeltest.Run(t, modeltest.Subject{Open: func(t *testing.T, c modeltest.Case) models.Model {
-		return open(t, openai.Options{
-			BaseURL: server.BaseURL,
-			APIKey:  testKey,
-			Headers: map[string]string{modeltest.TestIDHeader: server.NewTestID(t)},
-		})
-	}})
-}
-
-func open(t *testing.T, opts openai.Options) *openai.Client {
+func openChat(t *testing.T, s modeltest.Server) models.Model {
 	t.Helper()
-	client, err := openai.New(opts)
+	client, err := openai.New(openai.Options{
+		BaseURL:         s.BaseURL,
+		AzureAPIVersion: s.AzureAPIVersion,
+		APIKey:          s.APIKey,
+		Headers:         s.Headers,
+		Model:           s.Model,
+		IdleTimeout:     s.IdleTimeout,
+		Transport:       s.Transport,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

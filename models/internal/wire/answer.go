@@ -128,6 +128,7 @@ func (a *answer) add(raw []byte) ([]models.Event, error) {
 		}
 		if choice.FinishReason != "" {
 			a.finish = finishReason(choice.FinishReason)
+			events = append(events, a.nameCalls()...)
 		}
 	}
 	return events, nil
@@ -175,14 +176,24 @@ func (a *answer) tool(t toolDelta) *models.ToolCallDelta {
 	return delta
 }
 
+// nameCalls gives the calls without an id one, as some servers give none. It only has
+// to be the same when the answer is.
+func (a *answer) nameCalls() []models.Event {
+	var events []models.Event
+	for _, c := range a.calls {
+		if c.id == "" {
+			c.id = fmt.Sprintf("call_%d_%d", a.turn, c.index+1)
+			events = append(events, models.Event{ToolCall: &models.ToolCallDelta{Index: c.index, ID: c.id}})
+		}
+	}
+	return events
+}
+
 // response returns the whole answer; finish is known.
 func (a *answer) response() (*models.Response, error) {
 	m := models.AssistantMessage(a.text.String())
+	a.nameCalls() // that came after the finish_reason
 	for _, c := range a.calls {
-		if c.id == "" {
-			// Some servers give none. It only has to be the same when the answer is.
-			c.id = fmt.Sprintf("call_%d_%d", a.turn, c.index+1)
-		}
 		m.ToolCalls = append(m.ToolCalls, models.ToolCall{ID: c.id, Name: c.name, Arguments: c.args.String()})
 	}
 	finish := a.finish

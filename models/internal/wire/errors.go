@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/http"
 	"net/url"
@@ -25,6 +26,20 @@ type voice struct {
 
 func (v *voice) err(kind models.ErrorKind, format string, args ...any) *models.Error {
 	return &models.Error{Kind: kind, Provider: v.provider, Message: fmt.Sprintf(format, args...)}
+}
+
+// Checked is [models.Checked] for a provider, which its errors name.
+func Checked(provider string, seq iter.Seq2[models.Event, error]) iter.Seq2[models.Event, error] {
+	return func(yield func(models.Event, error) bool) {
+		for ev, err := range models.Checked(seq) {
+			if e, ok := errors.AsType[*models.Error](err); ok && e.Provider == "" {
+				e.Provider = provider
+			}
+			if !yield(ev, err) {
+				return
+			}
+		}
+	}
 }
 
 // idle is for a server that let its caller wait.

@@ -1,4 +1,4 @@
-package openai_test
+package modeltest
 
 import (
 	"context"
@@ -10,13 +10,11 @@ import (
 	"time"
 
 	"github.com/agentrun-dev/agentrun/models"
-	"github.com/agentrun-dev/agentrun/models/modeltest"
-	"github.com/agentrun-dev/agentrun/models/openai"
 )
 
-// TestAgainstAimock is what only a server of others can show: retries that succeed,
-// answers that are cut on the wire, and what really was sent.
-func TestAgainstAimock(t *testing.T) {
+// againstAimock runs the cases, and what only a server of others can show: retries
+// that succeed, answers that are cut on the wire, and what really was sent.
+func againstAimock(t *testing.T, open OpenChat) {
 	user := func(text string, more ...any) map[string]any {
 		m := map[string]any{"userMessage": text}
 		for i := 0; i < len(more); i += 2 {
@@ -25,22 +23,32 @@ func TestAgainstAimock(t *testing.T) {
 		return m
 	}
 	limited := map[string]any{"error": map[string]any{"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}, "status": 429, "retryAfter": 11}
-	server := modeltest.StartAimock(t,
-		modeltest.Fixture{"match": user("try twice", "sequenceIndex", 0), "response": limited},
-		modeltest.Fixture{"match": user("try twice", "sequenceIndex", 1), "response": map[string]any{"content": "second time"}},
-		modeltest.Fixture{"match": user("cut"), "response": map[string]any{"content": strings.Repeat("word ", 40)},
+	fixtures := append(Fixtures(),
+		Fixture{"match": user("try twice", "sequenceIndex", 0), "response": limited},
+		Fixture{"match": user("try twice", "sequenceIndex", 1), "response": map[string]any{"content": "second time"}},
+		Fixture{"match": user("cut"), "response": map[string]any{"content": strings.Repeat("word ", 40)},
 			"truncateAfterChunks": 4, "latency": 20, "chunkSize": 5},
-		modeltest.Fixture{"match": user("think"), "response": map[string]any{"content": "42", "reasoning": "six times seven"}},
-		modeltest.Fixture{"match": user("blocks"), "response": map[string]any{"blocks": []any{
+		Fixture{"match": user("think"), "response": map[string]any{"content": "42", "reasoning": "six times seven"}},
+		Fixture{"match": user("blocks"), "response": map[string]any{"blocks": []any{
 			map[string]any{"type": "toolCall", "id": "c1", "name": "f", "arguments": "{}"},
 			map[string]any{"type": "text", "text": "after the call"},
 		}}},
-		modeltest.Fixture{"match": user("plain"), "response": map[string]any{"content": "fine"}},
+		Fixture{"match": user("plain"), "response": map[string]any{"content": "fine"}},
 	)
+	server := startAimock(t, testKey, fixtures...)
+	t.Run("cases", func(t *testing.T) {
+		Run(t, Subject{Open: func(t *testing.T, c Case) models.Model {
+			return open(t, Server{BaseURL: server.BaseURL, APIKey: testKey, Headers: map[string]string{TestIDHeader: server.NewTestID(t)}})
+		}})
+	})
+	t.Run("another key", func(t *testing.T) {
+		_, err := collect(t, open(t, Server{BaseURL: server.BaseURL, APIKey: "sk-another-0123456789"}))
+		typed(t, err, models.KindAuth, false, "check the API key")
+	})
 	// Each subtest is a test of its own to the server, whose counters go by this id.
-	client := func(t *testing.T) (*openai.Client, string) {
+	client := func(t *testing.T) (models.Model, string) {
 		id := server.NewTestID(t)
-		return open(t, openai.Options{BaseURL: server.BaseURL, APIKey: testKey, Headers: map[string]string{modeltest.TestIDHeader: id}}), id
+		return open(t, Server{BaseURL: server.BaseURL, APIKey: testKey, Headers: map[string]string{TestIDHeader: id}}), id
 	}
 	request := func(text string) *models.Request {
 		return &models.Request{Model: "gpt-4.1", Messages: []models.Message{models.UserMessage(text)}}
@@ -156,13 +164,14 @@ func TestAgainstAimock(t *testing.T) {
 }
 
 // chaos makes the server fail all requests of one test.
-func chaos(t *testing.T, server *modeltest.Aimock, testID, rates string) {
+func chaos(t *testing.T, server *Aimock, testID, rates string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/__aimock/chaos", strings.NewReader(rates))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set(modeltest.TestIDHeader, testID)
+	req.Header.Set(TestIDHeader, testID)
+	server.authorize(req)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -171,4 +180,40 @@ func chaos(t *testing.T, server *modeltest.Aimock, testID, rates string) {
 	if body, _ := io.ReadAll(resp.Body); resp.StatusCode >= 300 {
 		t.Fatalf("chaos: %s %s", resp.Status, body)
 	}
+}
+
+// azure is about the addresses and keys of Azure OpenAI, whose models are deployments.
+func azure(t *testing.T, open OpenChat) {
+	server := startAimock(t, testKey, Fixtures()...)
+	for _, base := range []string{server.URL, server.URL + "/", server.URL + "/openai/"} {
+		id := server.NewTestID(t)
+		m := open(t, Server{BaseURL: base, AzureAPIVersion: "2024-10-21", APIKey: testKey, Model: "my.gpt-4.1", Headers: map[string]string{TestIDHeader: id}})
+		c := Cases()[2]
+		answers(t, m, c)
+		journal := server.Journal(t, id)
+		if len(journal) == 0 {
+			t.Fatal("the server saw no request")
+		}
+		entry := journal[0]
+		// aimock leaves the query out of its journal.
+		if path, _, _ := strings.Cut(entry.Path, "?"); path != "/openai/deployments/my.gpt-4.1/chat/completions" {
+			t.Errorf("%s: path is %s", base, entry.Path)
+		}
+		if entry.Headers["api-key"] == "" || entry.Headers["authorization"] != "" {
+			t.Errorf("%s: headers are %v; want the key as api-key alone", base, entry.Headers)
+		}
+	}
+	t.Run("address", func(t *testing.T) {
+		var address string
+		m := open(t, Server{BaseURL: "https://name.openai.azure.com", AzureAPIVersion: "2024-10-21", Model: "a/b c", Transport: RoundTrip(func(r *http.Request) (*http.Response, error) {
+			address = r.URL.String()
+			return streamed(r, io.NopCloser(strings.NewReader(Delta(`{"content":"hi"}`)+Finish("stop")))), nil
+		})})
+		if _, err := collect(t, m); err != nil {
+			t.Fatal(err)
+		}
+		if want := "https://name.openai.azure.com/openai/deployments/a%2Fb%20c/chat/completions?api-version=2024-10-21"; address != want {
+			t.Errorf("asked %s; want %s", address, want)
+		}
+	})
 }

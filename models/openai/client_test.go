@@ -1,0 +1,126 @@
+package openai_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/agentrun-dev/agentrun/models"
+	"github.com/agentrun-dev/agentrun/models/modeltest"
+	"github.com/agentrun-dev/agentrun/models/openai"
+)
+
+func hello() *models.Request {
+	return &models.Request{Model: "gpt-4.1", Messages: []models.Message{models.UserMessage("hello")}}
+}
+
+// TestRefusedByTheLibrary is about what go-openai knows of some models: such a request
+// is not sent and not repeated.
+func TestRefusedByTheLibrary(t *testing.T) {
+	half := 0.5
+	client, err := openai.New(openai.Options{Transport: modeltest.RoundTrip(func(*http.Request) (*http.Response, error) {
+		t.Error("the request was sent")
+		return nil, io.EOF
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = models.Collect(client.Generate(t.Context(), &models.Request{Model: "gpt-5", Params: models.Params{Temperature: &half}}))
+	if models.KindOf(err) != models.KindInvalidRequest || !strings.Contains(err.Error(), "temperature") {
+		t.Errorf("error is %v; want %s that names the temperature", err, models.KindInvalidRequest)
+	}
+}
+
+func TestWithoutUsage(t *testing.T) {
+	open := func(t *testing.T, s modeltest.Server) models.Model {
+		client, err := openai.New(openai.Options{BaseURL: s.BaseURL, Transport: s.Transport, WithoutUsage: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client
+	}
+	if got := modeltest.Sent(t, open, modeltest.Server{}, hello()); got["stream_options"] != nil || got["stream"] != true {
+		t.Errorf("sent %v; want a stream without options", got)
+	}
+}
+
+// TestNoKeyInOptions prints what has the key in it, and what is refused for its sake.
+func TestNoKeyInOptions(t *testing.T) {
+	const key = "sk-test-0123456789abcdef"
+	opts := openai.Options{APIKey: key, Headers: map[string]string{"X-Extra": key}}
+	client, err := openai.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{fmt.Sprintf("%v %+v %#v %s", opts, opts, opts, opts), fmt.Sprintf("%v %+v %#v %s", *client, *client, *client, client)}
+	for _, base := range []string{"http://user:" + key + "@host/v1", "http://host/v1?key=" + key, "http://" + key + "\x00"} {
+		_, err := openai.New(openai.Options{BaseURL: base})
+		if err == nil {
+			t.Errorf("base URL %q was taken", base)
+			continue
+		}
+		texts = append(texts, err.Error())
+	}
+	for _, text := range texts {
+		if strings.Contains(text, key) {
+			t.Errorf("the key is shown: %s", text)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for base, says := range map[string]string{
+		"localhost:11434/v1":  "http://",
+		"/v1":                 "http://",
+		"http://h/v1?a=b":     "query",
+		"http://u:p@h/v1":     "user name",
+		"http://h\x7f/":       "not a URL",
+		"ftp://example.com/x": "http://",
+	} {
+		if _, err := openai.New(openai.Options{BaseURL: base}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: error %v; want one that says %q", base, err, says)
+		}
+	}
+	if _, err := openai.New(openai.Options{APIKey: "a\nb"}); err == nil {
+		t.Error("a key with a line break was taken")
+	}
+	if _, err := openai.New(openai.Options{AzureAPIVersion: "2024-10-21"}); err == nil || !strings.Contains(err.Error(), "resource") {
+		t.Errorf("Azure without an address: error %v", err)
+	}
+}
+
+func TestFromEnv(t *testing.T) {
+	env := map[string]string{}
+	getenv := func(k string) string { return env[k] }
+	if p := openai.FromEnv(getenv); p.Configured {
+		t.Error("configured by an empty environment")
+	}
+	env["OPENAI_API_KEY"] = "sk-1234567 \n"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if got := r.Header.Get("Authorization"); got != "Bearer sk-1234567" {
+			t.Errorf("authorization is %q", got)
+		}
+		body, _ := io.ReadAll(r.Body)
+		if !strings.Contains(string(body), `"model":"gpt-x"`) || r.URL.Path != "/v1/chat/completions" {
+			t.Errorf("%s got %s", r.URL.Path, body)
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, modeltest.Delta(`{"content":"hi"}`)+modeltest.Finish("stop")+modeltest.Done)
+	}))
+	defer server.Close()
+	env["OPENAI_BASE_URL"] = server.URL + "/v1/"
+	m, err := models.Resolver{Providers: []models.Provider{openai.FromEnv(getenv)}}.Resolve("openai:gpt-x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := models.Collect(m.Generate(t.Context(), hello())); err != nil {
+		t.Fatal(err)
+	}
+	env["OPENAI_BASE_URL"] = "nonsense"
+	if _, err := openai.FromEnv(getenv).Open("gpt-x"); err == nil {
+		t.Error("a base URL that is none was taken")
+	}
+}
