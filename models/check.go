@@ -68,11 +68,15 @@ func (r *Response) Validate() error {
 // breach ends the sequence with an [*Error], and ends the model's work with it: more
 // than [MaxAnswerBytes] is never waited for, an end without Response is
 // KindIncomplete, and the Response passes [Response.Validate] before it is shown.
+// What was superseded no longer counts towards the answer's size.
 func Checked(seq iter.Seq2[Event, error]) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		size, ended := 0, false
 		for ev, err := range seq {
 			if err == nil {
+				if ev.Superseded != nil {
+					size = 0
+				}
 				size += ev.size()
 				switch {
 				case size > MaxAnswerBytes:

@@ -40,5 +40,29 @@
 // only repeats an attempt that has not shown anything to its caller yet: after the
 // first event the decision belongs to whoever consumed it.
 //
-// The package depends on nothing else of this module and keeps no state.
+// # In front of a model
+//
+// These take a model and give one, so that they go together in any order:
+//
+//   - [WithRetry] asks again after a failure that may pass.
+//   - [Fallback] asks the next model of a chain after a failure that another model may
+//     not have. It never does so once something was shown, unless it is told to: then
+//     an event with Superseded says that the text begins anew.
+//   - [WithTimeouts] gives up what takes too long to begin, or to end.
+//   - [WithCache] asks no model what was answered before.
+//   - [RequireUsage] makes an answer that does not say what it took an error, for
+//     budgets. [Prices] says what tokens cost, as [Money] that adds up exactly.
+//
+// From the inside out: bounds for each attempt, retries, the chain, the cache.
+//
+//	models.WithCache(models.Fallback([]models.Named{
+//		{Name: "large", Model: models.WithRetry(models.WithTimeouts(large, bounds), models.RetryOptions{})},
+//		{Name: "small", Model: models.WithRetry(models.WithTimeouts(small, bounds), models.RetryOptions{})},
+//	}, models.FallbackOptions{}), cache, models.CacheOptions{})
+//
+// What they did is in the answer: [Response.Answered], [Response.Tried] and
+// [Response.Cached]; after a failure, [TriedOf] gives it.
+//
+// The package depends on nothing else of this module. No model keeps state but for the
+// caches that it is given.
 package models

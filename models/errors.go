@@ -29,6 +29,7 @@ const (
 	KindTooLarge       ErrorKind = "too_large"       // an answer above MaxAnswerBytes
 	KindUnreachable    ErrorKind = "unreachable"     // + no connection to the provider
 	KindNoAnswer       ErrorKind = "no_answer"       // a script or a recording has no answer to this
+	KindNoUsage        ErrorKind = "no_usage"        // an answer that does not say what it took, where that is needed
 	KindCanceled       ErrorKind = "canceled"        // the caller gave up
 )
 

@@ -110,17 +110,31 @@ type Response struct {
 	// and the answer's id, for its support desk. Both may be empty.
 	Model string `json:"model,omitempty"`
 	ID    string `json:"id,omitempty"`
+	// Answered is the name in the chain of the model that answered, see [Fallback];
+	// "" without a chain.
+	Answered string `json:"answered,omitempty"`
+	// Tried are the attempts that failed before this answer came, in order: those of
+	// [WithRetry] and of [Fallback].
+	Tried []Tried `json:"tried,omitempty"`
+	// Cached says that no model was asked: see [WithCache]. Usage is then what the
+	// answer took when it was given.
+	Cached bool `json:"cached,omitempty"`
 }
 
 // Event is one step of an answer. At most one of the fields is set.
 type Event struct {
-	// Delta is text to append. All deltas together are Response.Message.Content.
+	// Delta is text to append. All deltas since the last Superseded, or since the
+	// beginning, are Response.Message.Content.
 	Delta string `json:"delta,omitempty"`
 	// Reasoning is text that the model thinks aloud. It is shown, not kept.
 	Reasoning string `json:"reasoning,omitempty"`
 	// ToolCall is a piece of a tool call. The calls of different indexes may come
 	// interleaved.
 	ToolCall *ToolCallDelta `json:"toolCall,omitempty"`
+	// Superseded says that what came so far is void, and why: that attempt failed, and
+	// another one begins with its text at offset 0. Only a [Fallback] that was told so
+	// sends it.
+	Superseded *Tried `json:"superseded,omitempty"`
 	// Response is set on the last event, and only there.
 	Response *Response `json:"response,omitempty"`
 }

@@ -38,8 +38,12 @@ type RetryOptions struct {
 // It repeats an attempt only if its error is [Error.Retryable] and if no event of it
 // was passed on: text that was shown cannot be taken back here. An attempt that
 // fails later ends the sequence with its error, and whoever holds the turn asks
-// again. The last error is returned as it was, with the number of attempts before
-// it; [errors.As] finds the [*Error].
+// again. Quota, a wrong key, a request that is refused or too long: what cannot
+// succeed is not repeated. A Retry-After is waited for, never cut short.
+//
+// Attempts are counted: those before an answer are in its Tried, those before a
+// failure in what [TriedOf] gives. The last error is returned as it was, with the
+// number of attempts before it; [errors.As] finds the [*Error].
 func WithRetry(m Model, opts RetryOptions) Model {
 	if opts.MaxAttempts == 0 {
 		opts.MaxAttempts = 4
@@ -69,15 +73,17 @@ type retrier struct {
 
 func (r *retrier) Generate(ctx context.Context, req *Request) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
+		var tried []Tried
 		for attempt := 1; ; attempt++ {
-			err := r.attempt(ctx, req, yield)
+			err := r.attempt(ctx, req, tried, yield)
 			if err == nil {
 				return
 			}
+			tried = appendTried(tried, req.Model, err)
 			wait, again := r.next(ctx, attempt, err)
 			if !again {
 				if attempt > 1 {
-					err = fmt.Errorf("attempt %d: %w", attempt, err)
+					err = &triedError{fmt.Errorf("attempt %d: %w", attempt, err), tried}
 				}
 				yield(Event{}, err)
 				return
@@ -89,10 +95,9 @@ func (r *retrier) Generate(ctx context.Context, req *Request) iter.Seq2[Event, e
 				if e := ContextError(ctx, ""); e != nil {
 					// What failed before matters more to a reader than that the wait was cut.
 					e.Message += "; before that: " + err.Error()
-					yield(Event{}, e)
-					return
+					err = e
 				}
-				yield(Event{}, err)
+				yield(Event{}, &triedError{err, tried})
 				return
 			}
 		}
@@ -101,13 +106,17 @@ func (r *retrier) Generate(ctx context.Context, req *Request) iter.Seq2[Event, e
 
 // attempt passes one attempt on. It returns an error only while nothing was yielded;
 // one that comes later goes to the consumer here.
-func (r *retrier) attempt(ctx context.Context, req *Request, yield func(Event, error) bool) error {
+func (r *retrier) attempt(ctx context.Context, req *Request, tried []Tried, yield func(Event, error) bool) error {
 	shown := false
 	for ev, err := range Checked(r.model.Generate(ctx, req)) {
 		if err != nil && !shown {
 			return err
 		}
 		shown = true
+		if err != nil && len(tried) > 0 {
+			err = &triedError{err, appendTried(tried, req.Model, err)}
+		}
+		ev.Response = ev.Response.after(tried)
 		if !yield(ev, err) {
 			return nil
 		}
