@@ -2,6 +2,7 @@ package tools
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -22,13 +23,41 @@ type Call struct {
 	Attempt int
 }
 
-type callKey struct{}
+// scope is what a context of a call leads to.
+type scope struct {
+	call     Call
+	progress reporter
+	state    stateChanges
+}
+
+type scopeKey struct{}
+
+// enter makes the context that a tool's function is called with.
+func enter(ctx context.Context, call Call) (context.Context, *scope) {
+	s := &scope{call: call}
+	s.progress.report, _ = ctx.Value(progressKey{}).(func(string))
+	s.state.base, _ = ctx.Value(stateKey{}).(map[string]json.RawMessage)
+	return context.WithValue(ctx, scopeKey{}, s), s
+}
+
+// leave cuts the scope off from a function that goes on after its call is over.
+func (s *scope) leave() {
+	s.progress.close()
+	s.state.take()
+}
+
+func scopeOf(ctx context.Context) *scope {
+	s, _ := ctx.Value(scopeKey{}).(*scope)
+	return s
+}
 
 // FromContext returns the call that a tool's function or its Reconcile function was made for, and whether ctx
 // comes from one.
 func FromContext(ctx context.Context) (Call, bool) {
-	call, ok := ctx.Value(callKey{}).(Call)
-	return call, ok
+	if s := scopeOf(ctx); s != nil {
+		return s.call, true
+	}
+	return Call{}, false
 }
 
 // Key returns the idempotency key of the call that ctx belongs to, or "" outside of a call. Give it to the
@@ -72,10 +101,12 @@ func (t Tool) Call(ctx context.Context, call Call) (Result, error) {
 	if ctx.Err() != nil {
 		return Result{}, d.ended(ctx, "was not called")
 	}
-	ctx, cancel := d.withTimeout(context.WithValue(ctx, callKey{}, call))
+	ctx, s := enter(ctx, call)
+	defer s.leave()
+	ctx, cancel := d.withTimeout(ctx)
 	defer cancel()
 
-	result, err := d.await(ctx, func() (any, error) {
+	out, err := d.await(ctx, func() (any, error) {
 		out, err := d.run(ctx, in)
 		if err != nil {
 			return nil, err
@@ -85,7 +116,11 @@ func (t Tool) Call(ctx context.Context, call Call) (Result, error) {
 	if err != nil {
 		return Result{}, d.judge(ctx, call, err)
 	}
-	return result.(Result), nil
+	result := out.(Result)
+	if !result.IsError {
+		result.Changes = s.state.take()
+	}
+	return result, nil
 }
 
 // Reconcile asks the tool whether a call that was interrupted took effect. It never calls the tool's function.
@@ -103,10 +138,12 @@ func (t Tool) Reconcile(ctx context.Context, call Call) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	ctx, cancel := d.withTimeout(context.WithValue(ctx, callKey{}, call))
+	ctx, s := enter(ctx, call)
+	defer s.leave()
+	ctx, cancel := d.withTimeout(ctx)
 	defer cancel()
 
-	outcome, err := d.await(ctx, func() (any, error) {
+	out, err := d.await(ctx, func() (any, error) {
 		out, happened, err := d.reconcile.ask(ctx, call.Key, in)
 		if err != nil || !happened {
 			return Outcome{}, err
@@ -117,7 +154,11 @@ func (t Tool) Reconcile(ctx context.Context, call Call) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, fmt.Errorf("reconcile call %s of tool %s: %w", call.Key, d.name, err)
 	}
-	return outcome.(Outcome), nil
+	outcome := out.(Outcome)
+	if outcome.Happened && !outcome.Result.IsError {
+		outcome.Result.Changes = s.state.take()
+	}
+	return outcome, nil
 }
 
 // withTimeout applies the tool's timeout, with a cause that tells it from a deadline of the caller.
@@ -176,9 +217,13 @@ func (d *definition) ended(ctx context.Context, what string) error {
 // judge decides what an error of a call means.
 func (d *definition) judge(ctx context.Context, call Call, err error) error {
 	if unknown, ok := errors.AsType[*UnknownOutcomeError](err); ok {
+		_, stop := errors.AsType[*StopError](err)
 		err = unknown.Err
 		if err == nil {
 			err = errors.New("the function cannot tell")
+		}
+		if stop {
+			err = Stop(err) // also where the mark was around the unknown outcome
 		}
 		if !d.effect.Repeatable() {
 			return &UnknownOutcomeError{Tool: d.name, Key: call.Key, Err: err}

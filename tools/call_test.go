@@ -53,9 +53,9 @@ func TestResult(t *testing.T) {
 		{"empty list", returning([]int{}), tools.Result{Content: "[]"}},
 		{"invalid UTF-8", returning("a\xffb"), tools.Result{Content: "a\uFFFDb"}},
 		{"at the limit", returning("12345678", tools.MaxResult(8)), tools.Result{Content: "12345678"}},
-		{"over the limit", returning("123456789", tools.MaxResult(8)), tools.Result{Content: "12345678\n[truncated: 1 of 9 bytes left out]"}},
-		{"cut between characters", returning("€€€", tools.MaxResult(8)), tools.Result{Content: "€€\n[truncated: 3 of 9 bytes left out]"}},
-		{"limit of a result", returning(tools.Result{Content: "abc"}, tools.MaxResult(1)), tools.Result{Content: "a\n[truncated: 2 of 3 bytes left out]"}},
+		{"over the limit", returning("123456789", tools.MaxResult(8)), tools.Result{Content: "12345678\n[truncated: 1 of 9 bytes left out]", Whole: "123456789", Shown: 8}},
+		{"cut between characters", returning("€€€", tools.MaxResult(8)), tools.Result{Content: "€€\n[truncated: 3 of 9 bytes left out]", Whole: "€€€", Shown: 6}},
+		{"limit of a result", returning(tools.Result{Content: "abc"}, tools.MaxResult(1)), tools.Result{Content: "a\n[truncated: 2 of 3 bytes left out]", Whole: "abc", Shown: 1}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -121,6 +121,10 @@ func TestErrors(t *testing.T) {
 	}
 	if tools.Stop(nil) != nil {
 		t.Error("Stop(nil) is an error")
+	}
+	_, err = failing(tools.Stop(fmt.Errorf("pay: %w", &tools.UnknownOutcomeError{Err: plain})), tools.Pure()).Call(t.Context(), tools.Call{})
+	if !errors.As(err, &stop) || !errors.Is(err, plain) {
+		t.Errorf("a stop around an unknown outcome of a pure tool = %v, the stop is lost", err)
 	}
 	if long := tools.ErrorResult(errors.New(strings.Repeat("x", 1<<20))); len(long.Content) > tools.DefaultMaxResult+100 {
 		t.Errorf("%d bytes of error are shown", len(long.Content))

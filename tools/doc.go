@@ -35,6 +35,21 @@
 //
 // [ErrorResult] renders those that are for the model.
 //
+// # Results
+//
+// A string is shown to the model as it is, another value as JSON, and [Text], [JSON] and [Picture] make a [Result] of
+// any of them. The model is shown at most [MaxResult] bytes; the whole is in [Result.Whole], and [PageOf] makes the
+// pages that the model reads on in.
+//
+// While it runs, a function may report its [Progress] to people, and read and change the run's state with [State] and
+// [SetState]: what is changed counts when the call succeeds, and only then.
+//
+// # Toolsets
+//
+// A [Toolset] finds its tools out at run time. [Filter], [Rename], [Prefix] and [WithOptions] make other sets of one,
+// [Static] one of tools that are known, and [Collect] brings the tools of several together. [Tool.With] corrects the
+// declarations of a tool that others made.
+//
 // # Effects
 //
 // A tool declares what repeating a call does: [Pure], [Idempotent], [Compensable] or [Unsafe]. One that declares

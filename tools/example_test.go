@@ -2,6 +2,7 @@ package tools_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -62,4 +63,50 @@ func ExampleReconcile() {
 	// Output:
 	// tool refund: the outcome of call k1 is unknown: connection lost before the answer
 	// true refunded A-7 <nil>
+}
+
+// A tool that others made is corrected, and two sets that have a tool of the same name are kept apart.
+func ExampleCollect() {
+	find := func(context.Context, struct{}) (string, error) { return "", nil }
+	wiki := tools.Static("wiki", tools.New("search", "Search the wiki.", find))
+	code := tools.Static("code", tools.New("search", "Search the code.", find))
+
+	ctx := context.Background()
+	_, err := tools.Collect(ctx, wiki, code)
+	fmt.Println(err)
+
+	code = tools.WithOptions(tools.Prefix(code, "code_"), func(tools.Tool) []tools.Option { return []tools.Option{tools.Pure()} })
+	all, err := tools.Collect(ctx, wiki, code)
+	for _, t := range all {
+		fmt.Println(t.Name(), t.Effect())
+	}
+	fmt.Println(err)
+	// Output:
+	// toolsets "wiki" and "code" both have a tool "search": rename one, with tools.Prefix for instance
+	// search unsafe
+	// code_search pure
+	// <nil>
+}
+
+// The runner of a call gives it the run's state, and merges what the call has changed.
+func ExampleSetState() {
+	visit := tools.New("visit", "Count a visit.", func(ctx context.Context, _ struct{}) (int, error) {
+		count, _, err := tools.State[int](ctx, "visits")
+		if err != nil {
+			return 0, err
+		}
+		return count + 1, tools.SetState(ctx, "visits", count+1)
+	})
+
+	state := map[string]json.RawMessage{}
+	for range 2 {
+		result, err := visit.Call(tools.WithState(context.Background(), state), tools.Call{})
+		if err == nil {
+			state, err = tools.MergeState(state, result.Changes)
+		}
+		fmt.Println(result.Content, string(state["visits"]), err)
+	}
+	// Output:
+	// 1 1 <nil>
+	// 2 2 <nil>
 }

@@ -78,8 +78,50 @@ func MaxArguments(bytes int) Option {
 	}
 }
 
+// MaxConcurrent limits how many calls of the tool run at once. [Tool.Call] does not enforce it: that takes somebody
+// who sees all calls, of other runs and processes too, and lets the surplus wait. n must be positive.
+func MaxConcurrent(n int) Option {
+	return func(d *definition) error {
+		if n <= 0 {
+			return fmt.Errorf("maximum of %d concurrent calls: it must be positive (leave the option out for no limit)", n)
+		}
+		d.maxConcurrent = n
+		return nil
+	}
+}
+
+// rate is a limit of calls in a time; the zero value is none.
+type rate struct {
+	calls int
+	per   time.Duration
+}
+
+// RateLimit limits how many calls of the tool start in any span of the given length. As with [MaxConcurrent], it
+// is up to whoever runs the tool. Both must be positive.
+func RateLimit(calls int, per time.Duration) Option {
+	return func(d *definition) error {
+		if calls <= 0 || per <= 0 {
+			return fmt.Errorf("rate of %d calls in %s: both must be positive (leave the option out for no limit)", calls, per)
+		}
+		d.rate = rate{calls, per}
+		return nil
+	}
+}
+
+// MaxImages sets how many bytes of images a result may have, all together. Those that come after are left out, and
+// the model is told.
+func MaxImages(bytes int) Option {
+	return func(d *definition) error {
+		if bytes <= 0 {
+			return fmt.Errorf("maximum of %d bytes of images: it must be positive", bytes)
+		}
+		d.maxImages = bytes
+		return nil
+	}
+}
+
 // MaxResult sets how many bytes of a result the model is shown. A longer one is cut between two characters, and
-// a last line, which comes on top, says how much was left out.
+// a last line, which comes on top, says how much was left out. The whole is in [Result.Whole].
 func MaxResult(bytes int) Option {
 	return func(d *definition) error {
 		if bytes <= 0 {

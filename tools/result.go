@@ -10,17 +10,30 @@ import (
 	"unicode/utf8"
 )
 
-// noOutput stands for an empty result. Some model APIs refuse a tool message without content.
-const noOutput = "(no output)"
+// What stands for an empty result. Some model APIs refuse a tool message without content.
+const (
+	noOutput   = "(no output)"
+	onlyImages = "(see the image)"
+)
 
-// Result is what the model sees of a call.
+// Result is what the model sees of a call, and what its runner keeps of it.
 type Result struct {
 	// Content is text. A result of [Tool.Call] is never empty, is valid UTF-8 and keeps the tool's limit.
 	Content string `json:"content"`
 	// IsError says that the call failed.
 	IsError bool `json:"isError,omitempty"`
-	// Images come after the text, for models that can see.
+	// Images come after the text, for models that can see. Those of a result of [Tool.Call] are ones that model
+	// APIs take, see [Picture].
 	Images []Image `json:"images,omitempty"`
+
+	// Whole is the content of which the model is shown only the beginning, or "" if Content is all there is. It
+	// ends after [MaxWhole]. Tool.Call sets it, for the runner to keep; see [Result.ReadOn].
+	Whole string `json:"-"`
+	// Shown is how many bytes of Whole are in Content.
+	Shown int `json:"-"`
+	// Changes are what the call has changed in the run's state, see [SetState]. Tool.Call sets them, for the
+	// runner to merge by [MergeState].
+	Changes map[string]json.RawMessage `json:"-"`
 }
 
 // Image is a picture in a result.
@@ -30,20 +43,29 @@ type Image struct {
 	Data      []byte `json:"data"`
 }
 
+// ReadOn tells the model in the last line of a result that was cut how it gets the rest: from the named tool,
+// which gives pages (see [PageOf]) of what the runner has kept under id. A result that was not cut stays as it is.
+func (r Result) ReadOn(tool, id string) Result {
+	if r.Whole != "" {
+		r.Content = fmt.Sprintf("%s\n[the first %d of %d bytes are shown: call %s with id %q and offset %d to read on]",
+			r.Whole[:r.Shown], r.Shown, len(r.Whole), tool, id, r.Shown)
+	}
+	return r
+}
+
 // ErrorResult is what the model is shown of an error of [Tool.Call] or of a call that was not made. It has no
 // stack traces and is cut like a result, at [DefaultMaxResult] bytes.
 //
 // Errors that must not go to the model, [*StopError] and [*UnknownOutcomeError], are the caller's to look for
 // before.
 func ErrorResult(err error) Result {
-	return Result{Content: tidy(err.Error(), DefaultMaxResult), IsError: true}
+	return tidy(Result{Content: err.Error(), IsError: true}, DefaultMaxResult)
 }
 
 // render turns what a function returned into what the model sees.
 func (d *definition) render(out any) (Result, error) {
 	if r, ok := out.(Result); ok {
-		r.Content = tidy(r.Content, d.maxResult)
-		return r, nil
+		return tidy(checkImages(r, d.maxImages), d.maxResult), nil
 	}
 	text, err := text(out)
 	if err != nil {
@@ -53,7 +75,7 @@ func (d *definition) render(out any) (Result, error) {
 		}
 		return Result{}, err
 	}
-	return Result{Content: tidy(text, d.maxResult)}, nil
+	return tidy(Result{Content: text}, d.maxResult), nil
 }
 
 func text(out any) (string, error) {
@@ -83,18 +105,42 @@ func text(out any) (string, error) {
 }
 
 // tidy makes content that every model API takes: not empty, valid UTF-8, and of at most limit bytes plus a line
-// that says what is missing.
-func tidy(content string, limit int) string {
-	content = strings.ToValidUTF8(content, "\uFFFD")
-	if content == "" {
-		return noOutput
+// that says what is missing. What was longer stays in Whole.
+func tidy(r Result, limit int) Result {
+	content := strings.ToValidUTF8(r.Content, "\uFFFD")
+	switch {
+	case content != "":
+	case len(r.Images) > 0:
+		content = onlyImages
+	default:
+		content = noOutput
 	}
+	r.Whole, r.Shown, r.Changes = "", 0, nil
+	content = truncate(content, MaxWhole)
+	r.Content = truncate(content, limit)
+	if len(content) > limit {
+		r.Whole, r.Shown = content, boundary(content, limit)
+	}
+	return r
+}
+
+func truncate(content string, limit int) string {
 	if len(content) <= limit {
 		return content
 	}
-	cut := limit
-	for cut > 0 && !utf8.RuneStart(content[cut]) {
-		cut--
-	}
+	cut := boundary(content, limit)
 	return fmt.Sprintf("%s\n[truncated: %d of %d bytes left out]", content[:cut], len(content)-cut, len(content))
+}
+
+// boundary returns the last place between two characters of s that is not after at. In what is no UTF-8 it is at.
+func boundary(s string, at int) int {
+	if at >= len(s) {
+		return len(s)
+	}
+	for cut := at; cut >= 0 && cut > at-utf8.UTFMax; cut-- {
+		if utf8.RuneStart(s[cut]) {
+			return cut
+		}
+	}
+	return at
 }

@@ -13,11 +13,16 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Limits that apply unless [MaxArguments] or [MaxResult] say otherwise.
+// Limits that apply unless [MaxArguments], [MaxResult] or [MaxImages] say otherwise.
 const (
 	DefaultMaxArguments = 1 << 20   // bytes of arguments, 1 MiB
 	DefaultMaxResult    = 256 << 10 // bytes of a result's content, 256 KiB
+	DefaultMaxImages    = 5 << 20   // bytes of a result's images together, 5 MiB
 )
+
+// MaxWhole is how many bytes of a result are kept to be read on, 16 MiB. What comes after is dropped, and the last
+// line says so.
+const MaxWhole = 16 << 20
 
 // namePattern is what the OpenAI API accepts as a function name; other providers accept at least this.
 var namePattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
@@ -42,6 +47,9 @@ type definition struct {
 	timeout           time.Duration
 	maxArguments      int
 	maxResult         int
+	maxImages         int
+	maxConcurrent     int
+	rate              rate
 	reconcile         *reconciler
 	bound             any
 	fillDefaults      bool
@@ -109,14 +117,9 @@ func (d *definition) finish(schema json.RawMessage, opts []Option) error {
 	if !namePattern.MatchString(d.name) {
 		return fmt.Errorf("invalid name: it must match %s", namePattern)
 	}
-	d.maxArguments, d.maxResult = DefaultMaxArguments, DefaultMaxResult
+	d.maxArguments, d.maxResult, d.maxImages = DefaultMaxArguments, DefaultMaxResult, DefaultMaxImages
 	for _, opt := range opts {
 		if err := opt(d); err != nil {
-			return err
-		}
-	}
-	if d.reconcile != nil {
-		if err := d.reconcile.fits(d); err != nil {
 			return err
 		}
 	}
@@ -134,6 +137,16 @@ func (d *definition) finish(schema json.RawMessage, opts []Option) error {
 		return fmt.Errorf("invalid schema: %w", err)
 	}
 	d.compiled, d.schema = compiled, compact.Bytes()
+	return d.fits()
+}
+
+// fits checks that what the options declare goes together.
+func (d *definition) fits() error {
+	if d.reconcile != nil {
+		if err := d.reconcile.fits(d); err != nil {
+			return err
+		}
+	}
 	if d.undo != nil && !bytes.Equal(d.undo.def.schema, d.schema) {
 		return fmt.Errorf("its undo %q takes other arguments: an undo is called with the arguments of the call that it takes back", d.undo.Name())
 	}
@@ -175,6 +188,12 @@ func (t Tool) Effect() Effect { return t.d().effect }
 
 // Timeout returns how long a call may take, or 0 if there is no limit.
 func (t Tool) Timeout() time.Duration { return t.d().timeout }
+
+// MaxConcurrent returns how many calls may run at once, or 0 if there is no limit (see [MaxConcurrent]).
+func (t Tool) MaxConcurrent() int { return t.d().maxConcurrent }
+
+// RateLimit returns how many calls may start in which time, or zeros if there is no limit (see [RateLimit]).
+func (t Tool) RateLimit() (calls int, per time.Duration) { return t.d().rate.calls, t.d().rate.per }
 
 // Approval returns what a person must decide before a call, or nil if nobody has to. The caller owns the value.
 func (t Tool) Approval() *Approval {

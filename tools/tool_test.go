@@ -103,6 +103,10 @@ func TestNewPanics(t *testing.T) {
 		{"no timeout", with(tools.Timeout(0)), "must be positive"},
 		{"no arguments", with(tools.MaxArguments(0)), "must be positive"},
 		{"no result", with(tools.MaxResult(-1)), "must be positive"},
+		{"no images", with(tools.MaxImages(0)), "must be positive"},
+		{"no concurrency", with(tools.MaxConcurrent(0)), "must be positive"},
+		{"no rate", with(tools.RateLimit(1, 0)), "must be positive"},
+		{"other name that is none", with(tools.Named("a b")), "invalid name"},
 		{"negative approval", with(tools.NeedsApproval(tools.Approval{Needed: -1})), "negative"},
 		{"zero undo", with(tools.Compensable(tools.Tool{})), "zero Tool"},
 		{"undo with other arguments", with(tools.Compensable(tools.New("u", "", nothing[struct{ A int }]))), "takes other arguments"},
@@ -140,6 +144,13 @@ func TestDeclarations(t *testing.T) {
 		t.Errorf("approval (-want +got):\n%s", diff)
 	}
 	plain := tools.New("plain", "", nothing[none])
+	if n, per := plain.RateLimit(); n != 0 || per != 0 || plain.MaxConcurrent() != 0 {
+		t.Error("a tool that declares no limits has some")
+	}
+	limited := tools.New("limited", "", nothing[none], tools.MaxConcurrent(2), tools.RateLimit(10, time.Minute))
+	if n, per := limited.RateLimit(); n != 10 || per != time.Minute || limited.MaxConcurrent() != 2 {
+		t.Errorf("limits = %d in %s, %d at once", n, per, limited.MaxConcurrent())
+	}
 	if _, ok := plain.Undo(); ok || plain.Effect() != tools.EffectUnsafe || plain.Approval() != nil || plain.HasReconcile() || plain.Timeout() != 0 {
 		t.Error("a tool that declares nothing declares something")
 	}
