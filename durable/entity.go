@@ -158,6 +158,7 @@ type EntityContext struct {
 	sent    []*history.Event
 	pieces  []engine.Piece
 	keep    []history.Hash
+	release []history.Hash
 }
 
 // ID is the entity's id, @name@key.
@@ -212,8 +213,7 @@ func (n *entity) runOne(rt *registry, b *engine.EntityBatch, op *history.Event) 
 		b.State = state
 		b.Results = append(b.Results, engine.Outcome{Result: result})
 		b.Sent = append(b.Sent, ctx.sent...)
-		b.Pieces = append(b.Pieces, ctx.pieces...)
-		b.Keep = append(b.Keep, ctx.keep...)
+		b.Take(ctx.pieces, ctx.keep, ctx.release)
 	}()
 	fn := n.ops[strings.ToLower(op.Name)]
 	if fn == nil {

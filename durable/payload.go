@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -86,6 +87,19 @@ func (ctx *EntityContext) Store(data []byte) Ref {
 // Keep makes the entity an owner of a payload that was stored elsewhere and that
 // its state refers to from now on: a payload lives as long as one owner does.
 func (ctx *EntityContext) Keep(r Ref) { ctx.keep = append(ctx.keep, r.Hash) }
+
+// Release ends the entity's ownership of a payload that it stored or kept, all places
+// of its state that refer to it together: nobody counts them. The payload is gone from
+// the store when its last owner has released it, has been deleted or purged. Storing or
+// keeping it again, later in the operation or in another one, takes that back.
+//
+// Instances own what they and their activities stored, and what is in their histories,
+// until they are purged ([Client.Purge]).
+func (ctx *EntityContext) Release(r Ref) {
+	ctx.keep = slices.DeleteFunc(ctx.keep, func(h history.Hash) bool { return h == r.Hash })
+	ctx.pieces = slices.DeleteFunc(ctx.pieces, func(p engine.Piece) bool { return p.Hash == r.Hash })
+	ctx.release = append(ctx.release, r.Hash)
+}
 
 // Load reads a payload.
 func (ctx *EntityContext) Load(r Ref) ([]byte, error) {

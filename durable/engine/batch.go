@@ -63,7 +63,7 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 	b := &l.batch
 	*b = store.Batch{
 		Epoch: l.epoch, Instances: b.Instances[:0], History: b.History[:0], Ended: b.Ended[:0], Inbox: b.Inbox[:0],
-		Consumed: b.Consumed[:0], Purged: b.Purged[:0], Payloads: b.Payloads[:0], Refs: b.Refs[:0], Effects: b.Effects[:0],
+		Consumed: b.Consumed[:0], Purged: b.Purged[:0], Payloads: b.Payloads[:0], Refs: b.Refs[:0], Released: b.Released[:0], Effects: b.Effects[:0],
 		Progress: b.Progress[:0],
 	}
 	for _, cs := range q {
@@ -99,14 +99,17 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 				b.Consumed = append(b.Consumed, m.key)
 			}
 		}
+		for _, h := range cs.release {
+			l.unref(store.PayloadRef{Hash: h, Num: cs.num})
+		}
 		for _, p := range cs.pieces {
 			b.Payloads = append(b.Payloads, store.Payload(p))
 			if cs.in != nil {
-				b.Refs = append(b.Refs, store.PayloadRef{Hash: p.Hash, Num: cs.num})
+				l.ref(store.PayloadRef{Hash: p.Hash, Num: cs.num})
 			}
 		}
 		for _, h := range cs.keep {
-			b.Refs = append(b.Refs, store.PayloadRef{Hash: h, Num: cs.num})
+			l.ref(store.PayloadRef{Hash: h, Num: cs.num})
 		}
 		if cs.intent != nil && cs.intent.aborted() {
 			cs.void = errAborted
@@ -130,7 +133,7 @@ func (l *commitLog) build(q []*changeSet) (*store.Batch, error) {
 		b.Instances = append(b.Instances, store.InstanceRow{Instance: r.row, New: !r.in.known})
 		r.in.known = true
 	}
-	if len(b.Instances)+len(b.History)+len(b.Inbox)+len(b.Consumed)+len(b.Effects)+len(b.Payloads)+len(b.Purged)+len(b.Progress) == 0 {
+	if len(b.Instances)+len(b.History)+len(b.Inbox)+len(b.Consumed)+len(b.Effects)+len(b.Payloads)+len(b.Released)+len(b.Purged)+len(b.Progress) == 0 {
 		return nil, nil
 	}
 	return b, nil
@@ -182,6 +185,23 @@ func (l *commitLog) forget(cs *changeSet) {
 		}
 		return r.Num == cs.row.Num
 	})
+}
+
+// ref puts a reference into the batch, in the place of its release by an earlier turn.
+func (l *commitLog) ref(r store.PayloadRef) {
+	b := &l.batch
+	if len(b.Released) > 0 {
+		b.Released = slices.DeleteFunc(b.Released, func(x store.PayloadRef) bool { return x == r })
+	}
+	b.Refs = append(b.Refs, r)
+}
+
+// unref puts the release of a reference into the batch, in the place of what earlier
+// turns made of it.
+func (l *commitLog) unref(r store.PayloadRef) {
+	b := &l.batch
+	b.Refs = slices.DeleteFunc(b.Refs, func(x store.PayloadRef) bool { return x == r })
+	b.Released = append(b.Released, r)
 }
 
 // dropLost leaves out payloads of entities that came and went within the batch,

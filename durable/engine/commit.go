@@ -36,6 +36,7 @@ type changeSet struct {
 	hold     []*message // for the instance itself: what it cannot run here, or not yet
 	pieces   []Piece
 	keep     []history.Hash
+	release  []history.Hash // before pieces and keep
 	effects  []store.EffectWrite
 	intent   *call // the call whose intent effects has; not written if the call is aborted by then
 	progress []store.ProgressWrite
@@ -312,6 +313,9 @@ func (l *commitLog) release(cs *changeSet, calls []*call) []*call {
 	l.spares.put(cs.events)
 	cs.events = nil
 	l.e.payloads.unpin(cs.pieces)
+	if len(cs.release) > 0 {
+		l.e.payloads.forget()
+	}
 	for _, c := range cs.abort {
 		c.abort()
 		l.e.excuse(c)

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/history"
@@ -185,8 +186,23 @@ type EntityBatch struct {
 	Sent   []*history.Event
 	Pieces []Piece
 	Keep   []history.Hash // payloads stored by others that the state now refers to
+	// Release are payloads that the state refers to no more. What is in Pieces or Keep
+	// of the same batch too, is kept.
+	Release []history.Hash
 
 	seq uint64 // of a worker's batch
+}
+
+// Take adds what an operation did to the entity's payloads: it released some, and stored
+// and kept others.
+func (b *EntityBatch) Take(pieces []Piece, keep, release []history.Hash) {
+	for _, h := range release {
+		b.Pieces = slices.DeleteFunc(b.Pieces, func(p Piece) bool { return p.Hash == h })
+		b.Keep = slices.DeleteFunc(b.Keep, func(k history.Hash) bool { return k == h })
+	}
+	b.Release = append(b.Release, release...)
+	b.Pieces = append(b.Pieces, pieces...)
+	b.Keep = append(b.Keep, keep...)
 }
 
 // Piece is a payload to be stored by its hash together with a turn or result.

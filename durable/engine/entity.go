@@ -213,7 +213,7 @@ func (v *visit) settle(name string) {
 		v.cs.gone, v.changed = in.exists, in.exists
 		return
 	}
-	v.cs.pieces, v.cs.keep = v.b.Pieces, v.b.Keep
+	v.cs.pieces, v.cs.keep, v.cs.release = v.b.Pieces, v.b.Keep, v.b.Release
 	v.e.payloads.pin(v.b.Pieces)
 	if v.changed && !in.exists {
 		in.exists = true

@@ -134,7 +134,7 @@ func (e *Engine) completeBatch(in *instance, m *message) error {
 		}
 	}
 	v.grant()
-	v.b.Pieces, v.b.Keep = b.Pieces, b.Keep
+	v.b.Pieces, v.b.Keep, v.b.Release = b.Pieces, b.Keep, b.Release
 	v.settle(EntityName(in.id))
 	v.cs.answer(m, nil)
 	v.submit()

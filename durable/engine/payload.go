@@ -26,6 +26,7 @@ type payloadCache struct {
 	lru    *list.List // of Piece
 	bytes  int
 	max    int
+	epoch  int // raised by forget: what was read before it is not remembered
 }
 
 type pinned struct {
@@ -93,6 +94,7 @@ func (p *payloadCache) forget() {
 	p.lru.Init()
 	clear(p.m)
 	p.bytes = 0
+	p.epoch++
 }
 
 // Payload gives a payload; the caller must not change it.
@@ -107,6 +109,7 @@ func (p *payloadCache) Payload(ctx context.Context, h history.Hash) ([]byte, err
 		defer p.mu.Unlock()
 		return el.Value.(Piece).Data, nil
 	}
+	epoch := p.epoch
 	p.mu.Unlock()
 	b, err := p.store.Payload(ctx, h)
 	if err != nil {
@@ -114,7 +117,9 @@ func (p *payloadCache) Payload(ctx context.Context, h history.Hash) ([]byte, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.remember(Piece{h, b})
+	if p.epoch == epoch {
+		p.remember(Piece{h, b})
+	}
 	return b, nil
 }
 

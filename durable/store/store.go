@@ -102,8 +102,12 @@ type Batch struct {
 	Consumed  []int64       // keys of stored messages that turns of this batch consumed; one that is not stored is an error
 	Payloads  []Payload     // stored once by hash; one that exists is left alone
 	Refs      []PayloadRef  // which instance keeps which payload; repeating one is harmless
-	Effects   []EffectWrite
-	Progress  []ProgressWrite // in the order in which they happened: a call may be there more than once
+	// Released are references that go when Payloads and Refs are written, each with its
+	// payload if that was the last one. One that is not there is harmless, and so is
+	// one of an instance that was purged.
+	Released []PayloadRef
+	Effects  []EffectWrite
+	Progress []ProgressWrite // in the order in which they happened: a call may be there more than once
 	// Purged are numbers of stored instances that go before the rest of the batch is
 	// written, so that it may take their ids again; a number that is not stored
 	// is an error. From the commit on no read that begins with an id finds them:
@@ -184,8 +188,8 @@ type Payload struct {
 	Data []byte
 }
 
-// PayloadRef says that an instance keeps a payload. A payload goes with its
-// last reference.
+// PayloadRef says that an instance keeps a payload. There is one for all places of
+// the instance that refer to it. A payload goes with its last reference.
 type PayloadRef struct {
 	Hash history.Hash
 	Num  int64

@@ -63,6 +63,7 @@ func (w *encoded) Commit(ctx context.Context, b *store.Batch) error {
 	out.Inbox = list(b.Inbox, func(m *store.Message) { m.Data = e.value(m.Data) })
 	out.Payloads = list(b.Payloads, func(p *store.Payload) { p.Hash, p.Data = w.hash(p.Hash), e.value(p.Data) })
 	out.Refs = list(b.Refs, func(r *store.PayloadRef) { r.Hash = w.hash(r.Hash) })
+	out.Released = list(b.Released, func(r *store.PayloadRef) { r.Hash = w.hash(r.Hash) })
 	out.Progress = list(b.Progress, func(p *store.ProgressWrite) { p.Data = e.optional(p.Data) })
 	if e.err != nil {
 		return e.err

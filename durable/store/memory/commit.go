@@ -134,6 +134,7 @@ func (d *data) apply(b *store.Batch) {
 	for _, r := range b.Refs {
 		d.refs[r] = struct{}{}
 	}
+	d.release(b.Released)
 	for _, w := range b.Effects {
 		e := w.Effect
 		e.Intent, e.Receipt = e.Intent.Round(0).UTC(), e.Receipt.Round(0).UTC()

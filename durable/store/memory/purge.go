@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/agentrun-dev/agentrun/durable/history"
 	"github.com/agentrun-dev/agentrun/durable/store"
 )
 
@@ -35,15 +36,25 @@ func (d *data) purge(num int64) {
 	for r := range d.refs {
 		if r.Num == num {
 			kept = append(kept, r)
-			delete(d.refs, r)
 		}
 	}
-	others := map[string]bool{}
-	for r := range d.refs {
-		others[string(r.Hash[:])] = true
+	d.release(kept)
+}
+
+// release deletes references, and the payloads that have no other.
+func (d *data) release(refs []store.PayloadRef) {
+	if len(refs) == 0 {
+		return
 	}
-	for _, r := range kept {
-		if !others[string(r.Hash[:])] {
+	for _, r := range refs {
+		delete(d.refs, r)
+	}
+	others := map[history.Hash]bool{}
+	for r := range d.refs {
+		others[r.Hash] = true
+	}
+	for _, r := range refs {
+		if !others[r.Hash] {
 			delete(d.payloads, r.Hash)
 		}
 	}

@@ -195,6 +195,11 @@ func (w *writer) write(b *store.Batch) error {
 			return fmt.Errorf("reference of instance %d to payload %s: %w", b.Refs[i].Num, b.Refs[i].Hash, err)
 		}
 	}
+	for i := range b.Released {
+		if err := w.purge.release(b.Released[i].Num, b.Released[i].Hash[:]); err != nil {
+			return fmt.Errorf("release of payload %s by instance %d: %w", b.Released[i].Hash, b.Released[i].Num, err)
+		}
+	}
 	for i := range b.Effects {
 		if err := w.effectRow(&b.Effects[i].Effect); err != nil {
 			return fmt.Errorf("effect %d of instance %d: %w", b.Effects[i].ID, b.Effects[i].Num, err)

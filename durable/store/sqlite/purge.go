@@ -142,17 +142,22 @@ func (p *purger) dropRefs(num int64, limit int) (int, error) {
 		return 0, err
 	}
 	for _, h := range hashes {
-		p.unref.BindInt64(1, num)
-		p.unref.BindBytes(2, h)
-		p.payload.BindBytes(1, h)
-		if err := execute(p.unref); err != nil {
-			return 0, err
-		}
-		if err := execute(p.payload); err != nil {
+		if err := p.release(num, h); err != nil {
 			return 0, err
 		}
 	}
 	return len(hashes), nil
+}
+
+// release deletes a reference, and the payload if it has no other.
+func (p *purger) release(num int64, hash []byte) error {
+	p.unref.BindInt64(1, num)
+	p.unref.BindBytes(2, hash)
+	if err := execute(p.unref); err != nil {
+		return err
+	}
+	p.payload.BindBytes(1, hash)
+	return execute(p.payload)
 }
 
 // dropEffects deletes up to limit records of effects.

@@ -33,3 +33,49 @@ func testPayload(t *testing.T, e *env) {
 	h.commit(store.Batch{Payloads: []store.Payload{{Hash: hash, Data: []byte("other")}}})
 	diff(t, "stored again", "x", string(must(h.Payload(t.Context(), hash))(t)))
 }
+
+func testRelease(t *testing.T, e *env) {
+	h := e.open(t)
+	has := func(text string, want bool) {
+		t.Helper()
+		_, hash := payload(text)
+		_, err := h.Payload(t.Context(), hash)
+		if want && err != nil || !want && !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("payload %q, wanted %v: %v", text, want, err)
+		}
+	}
+	own, ownHash := payload("own")
+	shared, sharedHash := payload("shared")
+	brief, briefHash := payload("brief")
+	ref := func(hash history.Hash, num int64) store.PayloadRef { return store.PayloadRef{Hash: hash, Num: num} }
+	h.commit(store.Batch{
+		Instances: born(small(1, "@e@1"), small(2, "@e@2")),
+		Payloads:  []store.Payload{own, shared},
+		Refs:      []store.PayloadRef{ref(ownHash, 1), ref(sharedHash, 1), ref(sharedHash, 2)},
+	})
+	// What nobody else keeps is gone, also what came in the same batch; the rest stays.
+	release := []store.PayloadRef{ref(ownHash, 1), ref(sharedHash, 1), ref(briefHash, 1)}
+	h.commit(store.Batch{Payloads: []store.Payload{brief}, Released: release})
+	has("own", false)
+	has("brief", false)
+	has("shared", true)
+	// A release that is repeated, or of what is not there, changes nothing.
+	h.commit(store.Batch{Released: append(release, ref(history.HashOf([]byte("never")), 1), ref(sharedHash, 99))})
+	has("shared", true)
+	// A reference that comes in the same batch counts.
+	h.commit(store.Batch{Refs: []store.PayloadRef{ref(sharedHash, 3)}, Released: []store.PayloadRef{ref(sharedHash, 2)}})
+	has("shared", true)
+	h = e.reopen(t, h)
+	has("own", false)
+	has("shared", true)
+	h.commit(store.Batch{Released: []store.PayloadRef{ref(sharedHash, 3)}})
+	has("shared", false)
+	// It may come again.
+	h.commit(store.Batch{Payloads: []store.Payload{own}, Refs: []store.PayloadRef{ref(ownHash, 2)}})
+	has("own", true)
+	// A release by an instance that is purged and not swept leaves nothing to the sweep.
+	h.commit(store.Batch{Purged: []int64{2}})
+	h.commit(store.Batch{Released: []store.PayloadRef{ref(ownHash, 2)}})
+	has("own", false)
+	h.sweep()
+}

@@ -45,6 +45,7 @@ func Run(t *testing.T, factory func(t *testing.T) Factory) {
 		{"History", testHistory},
 		{"Inbox", testInbox},
 		{"Payload", testPayload},
+		{"Release", testRelease},
 		{"Purge", testPurge},
 		{"Effect", testEffect},
 		{"Progress", testProgress},
