@@ -3,7 +3,7 @@ package memory
 import (
 	"encoding/json"
 	"fmt"
-	"iter"
+	"time"
 
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/models"
@@ -14,6 +14,12 @@ import (
 type Head struct {
 	Chunk  durable.Ref `json:"chunk,omitzero"`
 	Length int         `json:"length"` // messages
+	// First is the first message, which views keep whatever else they leave out. It is
+	// zero in heads of versions that had no views; the next append fills it in.
+	First durable.Ref `json:"first,omitzero"`
+	// Marks is what was edited, redacted and pinned by then. The list itself never
+	// changes, so a head without them goes on naming what was.
+	Marks durable.Ref `json:"marks,omitzero"`
 }
 
 // Chunk is one link of the list, as it is stored.
@@ -21,6 +27,8 @@ type Chunk struct {
 	Before   durable.Ref   `json:"before,omitzero"` // the chunk before it
 	Start    int           `json:"start"`           // position of its first message
 	Messages []durable.Ref `json:"messages"`
+	// Agents says which agent each of the messages is from; none if none is known.
+	Agents []string `json:"agents,omitempty"`
 }
 
 // State is a conversation entity's state.
@@ -35,6 +43,13 @@ type State struct {
 	// that reading takes a bounded number of small steps.
 	Whole Head `json:"whole"`
 	Loose int  `json:"loose"`
+
+	// TTL is how long the conversation lives after its last change, 0 for ever; Touched
+	// is when that was, kept only where there is a TTL. Timer is when the entity looks
+	// after it next: a signal to itself is under way until then.
+	TTL     time.Duration `json:"ttl,omitempty"` // nanoseconds
+	Touched time.Time     `json:"touched,omitzero"`
+	Timer   time.Time     `json:"timer,omitzero"`
 }
 
 // maxLoose is how many appends are joined into one chunk.
@@ -51,6 +66,9 @@ type Entry struct {
 	Version int64 `json:"version,omitempty"`
 	// New demands that the conversation is empty.
 	New bool `json:"new,omitempty"`
+	// Agent is whose messages these are, where several share the conversation. Messages
+	// of people have none.
+	Agent string `json:"agent,omitempty"`
 }
 
 // Conversation is the entity. Its key is the conversation's id.
@@ -58,8 +76,8 @@ var Conversation = durable.NewEntity[State]("conversation")
 
 // Append adds messages at the end and gives the new head.
 var Append = durable.Operation(Conversation, "append", func(ctx *durable.EntityContext, s *State, in Entry) (Head, error) {
-	if in.Version != 0 && in.Version != s.Version {
-		return Head{}, fmt.Errorf("conversation %s is at version %d, not %d: somebody else has written", ctx.Key(), s.Version, in.Version)
+	if err := s.at(ctx, in.Version); err != nil {
+		return Head{}, err
 	}
 	if in.New && s.Version != 0 {
 		return Head{}, fmt.Errorf("conversation %s has messages already", ctx.Key())
@@ -70,29 +88,59 @@ var Append = durable.Operation(Conversation, "append", func(ctx *durable.EntityC
 	if len(in.Messages) == 0 {
 		return s.Head, nil
 	}
-	for _, m := range in.Messages {
+	added := make([]entry, len(in.Messages))
+	for i, m := range in.Messages {
 		ctx.Keep(m)
+		added[i] = entry{m, in.Agent}
 	}
-	err := s.append(ctx, in.Messages)
+	err := s.append(ctx, added)
 	return s.Head, err
 })
 
-func (s *State) append(ctx *durable.EntityContext, messages []durable.Ref) error {
-	c := Chunk{Before: s.Head.Chunk, Start: s.Head.Length, Messages: messages}
-	joined := s.Loose+1 >= maxLoose
-	if joined {
-		loose, err := refs(ctx.Load, s.Head, s.Whole.Length)
+// at checks the version that a writer expects; 0 is any.
+func (s *State) at(ctx *durable.EntityContext, version int64) error {
+	if version != 0 && version != s.Version {
+		return fmt.Errorf("conversation %s is at version %d, not %d: somebody else has written", ctx.Key(), s.Version, version)
+	}
+	return nil
+}
+
+// changed counts a change.
+func (s *State) changed(ctx *durable.EntityContext) {
+	s.Version++
+	if s.TTL > 0 {
+		s.Touched = ctx.Now()
+	}
+}
+
+func (s *State) append(ctx *durable.EntityContext, added []entry) error {
+	first := added[0].ref
+	if s.Head.Length > 0 {
+		first = s.Head.First
+	}
+	if first.IsZero() { // of a version that did not note it
+		all, err := entries(ctx.Load, s.Head, 0)
 		if err != nil {
 			return err
 		}
-		c = Chunk{Before: s.Whole.Chunk, Start: s.Whole.Length, Messages: append(loose, messages...)}
+		first = all[0].ref
 	}
+	before, joined := s.Head, s.Loose+1 >= maxLoose
+	if joined {
+		loose, err := entries(ctx.Load, s.Head, s.Whole.Length)
+		if err != nil {
+			return err
+		}
+		before, added = s.Whole, append(loose, added...)
+	}
+	c := Chunk{Before: before.Chunk, Start: before.Length}
+	c.add(added)
 	b, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
-	s.Head = Head{Chunk: ctx.Store(b), Length: s.Head.Length + len(messages)}
-	s.Version++
+	s.Head = Head{Chunk: ctx.Store(b), Length: before.Length + len(added), First: first, Marks: s.Head.Marks}
+	s.changed(ctx)
 	s.Loose++
 	if joined {
 		s.Whole, s.Loose = s.Head, 0
@@ -107,12 +155,7 @@ var Fork = durable.Operation(Conversation, "fork", func(ctx *durable.EntityConte
 		return Head{}, fmt.Errorf("conversation %s has messages already: fork into a new one", ctx.Key())
 	}
 	if !from.Chunk.IsZero() {
-		if err := walk(ctx.Load, from, 0, func(at durable.Ref, c Chunk) {
-			ctx.Keep(at)
-			for _, m := range c.Messages {
-				ctx.Keep(m)
-			}
-		}); err != nil {
+		if err := owned(ctx.Load, from, ctx.Keep); err != nil {
 			return Head{}, err
 		}
 	}
@@ -120,86 +163,27 @@ var Fork = durable.Operation(Conversation, "fork", func(ctx *durable.EntityConte
 	return from, nil
 })
 
-// Loader reads a payload: durable.Load with its context, or a client's.
-type Loader func(durable.Ref) ([]byte, error)
-
-// walk visits the chunks from the head back to the one that holds position from.
-func walk(load Loader, h Head, from int, visit func(durable.Ref, Chunk)) error {
-	end := h.Length
-	for at := h.Chunk; end > from; {
-		if at.IsZero() {
-			return fmt.Errorf("conversation: %d messages are missing before position %d", end-from, end)
-		}
-		b, err := load(at)
-		if err != nil {
-			return fmt.Errorf("conversation: %w", err)
-		}
-		var c Chunk
-		if err := json.Unmarshal(b, &c); err != nil {
-			return fmt.Errorf("conversation: chunk %s: %w", at.Hash, err)
-		}
-		if c.Start < 0 || c.Start+len(c.Messages) != end || len(c.Messages) == 0 {
-			return fmt.Errorf("conversation: chunk %s does not end at position %d", at.Hash, end)
-		}
-		visit(at, c)
-		end, at = c.Start, c.Before
+// owned visits every payload that a conversation with this head keeps. What was
+// redacted is not among them.
+func owned(load Loader, h Head, visit func(durable.Ref)) error {
+	m, err := loadMarks(load, h)
+	if err != nil {
+		return err
 	}
-	return nil
-}
-
-// refs gives the references of the messages from a position on, in order.
-func refs(load Loader, h Head, from int) ([]durable.Ref, error) {
-	from = max(from, 0)
-	if from >= h.Length {
-		return nil, nil
+	for _, node := range m.nodes {
+		visit(node)
 	}
-	out := make([]durable.Ref, h.Length-from)
-	err := walk(load, h, from, func(_ durable.Ref, c Chunk) {
-		skip := max(from-c.Start, 0)
-		copy(out[c.Start+skip-from:], c.Messages[skip:])
+	for _, x := range m.list {
+		if !m.redacted(x.At) || x.Kind == Redacted {
+			visit(x.Message)
+		}
+	}
+	return walk(load, h, 0, func(at durable.Ref, c Chunk) {
+		visit(at)
+		for i, r := range c.Messages {
+			if !m.redacted(c.Start + i) {
+				visit(r)
+			}
+		}
 	})
-	return out, err
-}
-
-// Read gives the messages of a conversation from a position (0 is the first), in
-// order. Its cost is that of what it reads, wherever that lies.
-func Read(load Loader, h Head, from int) iter.Seq2[models.Message, error] {
-	return func(yield func(models.Message, error) bool) {
-		list, err := refs(load, h, from)
-		if err != nil {
-			yield(models.Message{}, err)
-			return
-		}
-		for i, r := range list {
-			m, err := Message(load, r)
-			if err != nil {
-				err = fmt.Errorf("message %d: %w", max(from, 0)+i, err)
-			}
-			if !yield(m, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// Message reads one message.
-func Message(load Loader, r durable.Ref) (models.Message, error) {
-	b, err := load(r)
-	if err != nil {
-		return models.Message{}, err
-	}
-	var m models.Message
-	if err := json.Unmarshal(b, &m); err != nil {
-		return m, fmt.Errorf("payload %s is no message: %w", r.Hash, err)
-	}
-	return m, nil
-}
-
-// Encode gives a message as it is stored.
-func Encode(m models.Message) ([]byte, error) {
-	b, err := json.Marshal(m)
-	if err != nil {
-		return nil, fmt.Errorf("message: %w", err)
-	}
-	return b, nil
 }
