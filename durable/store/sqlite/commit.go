@@ -195,9 +195,9 @@ func (w *writer) write(b *store.Batch) error {
 			return fmt.Errorf("reference of instance %d to payload %s: %w", b.Refs[i].Num, b.Refs[i].Hash, err)
 		}
 	}
-	for i := range b.Released {
-		if err := w.purge.release(b.Released[i].Num, b.Released[i].Hash[:]); err != nil {
-			return fmt.Errorf("release of payload %s by instance %d: %w", b.Released[i].Hash, b.Released[i].Num, err)
+	if len(b.Released) > 0 {
+		if err := w.release(b.Released); err != nil {
+			return err
 		}
 	}
 	for i := range b.Effects {
@@ -208,6 +208,22 @@ func (w *writer) write(b *store.Batch) error {
 	for i := range b.Progress {
 		if err := w.progressRow(&b.Progress[i]); err != nil {
 			return fmt.Errorf("progress of call %d of instance %d: %w", b.Progress[i].Call, b.Progress[i].Num, err)
+		}
+	}
+	return nil
+}
+
+// release takes references back. Somebody asked for that, so the bytes of what goes are
+// overwritten and do not linger in the file's free space. Sweeps spare themselves that:
+// it would write as much as it frees.
+func (w *writer) release(refs []store.PayloadRef) (err error) {
+	if err := run(w.conn, "pragma secure_delete = on"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, run(w.conn, "pragma secure_delete = off")) }()
+	for i := range refs {
+		if err := w.purge.release(refs[i].Num, refs[i].Hash[:]); err != nil {
+			return fmt.Errorf("release of payload %s by instance %d: %w", refs[i].Hash, refs[i].Num, err)
 		}
 	}
 	return nil
