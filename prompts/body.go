@@ -14,17 +14,15 @@ import (
 // textFunc is the name under which [text] is appended to what a template prints. No body can contain it.
 const textFunc = "_text"
 
-// bodyName names the template in text/template's errors, where it is cut off again.
-const bodyName = "body"
-
 var allowedFunctions = []string{"and", "eq", "ne", "not", "or"}
 
 // readBody parses the body and checks everything that can be known without values. It returns the line of the
 // file that an error is about.
 func (p *Prompt) readBody(body string) (line int, err error) {
-	t, err := template.New(bodyName).Option("missingkey=error").Funcs(template.FuncMap{textFunc: text}).Parse(body)
+	t, err := newTemplate(p.Ref()).Parse(body)
 	if err != nil {
-		return p.templateError(err)
+		_, line, err := p.templateError(err)
+		return line, err
 	}
 	if len(t.Templates()) > 1 {
 		return p.bodyLine, errors.New("define and block are not supported in prompts")
@@ -34,36 +32,55 @@ func (p *Prompt) readBody(body string) (line int, err error) {
 	if c.err != nil {
 		return c.line, c.err
 	}
-	p.body = t
+	p.body, p.includes, p.expanded = t, c.includes, len(body)
 	return 0, nil
 }
 
-var templateErrorPattern = regexp.MustCompile(`^template: ` + bodyName + `:(\d+):(?:\d+:)? (.*)$`)
+// newTemplate makes the template of a prompt, called like its Ref: in text/template's errors that says which file
+// they are about.
+func newTemplate(ref string) *template.Template {
+	return template.New(ref).Option("missingkey=error").Funcs(template.FuncMap{textFunc: text})
+}
 
-// templateError turns an error of text/template into one about the file.
-func (p *Prompt) templateError(err error) (line int, _ error) {
+var (
+	templateErrorPattern = regexp.MustCompile(`^template: ([^:]+):(\d+):(?:\d+:)? (.*)$`)
+	executingPattern     = regexp.MustCompile(`^executing "[^"]*" `)
+)
+
+// templateError turns an error of text/template into one about a line of a file: that of from, which is p or one of
+// its partials.
+func (p *Prompt) templateError(err error) (from *Prompt, line int, _ error) {
 	message := strings.Join(strings.Fields(err.Error()), " ")
 	m := templateErrorPattern.FindStringSubmatch(message)
 	if m == nil {
-		return p.bodyLine, errors.New(message)
+		return p, p.bodyLine, errors.New(message)
 	}
-	line, _ = strconv.Atoi(m[1]) // digits by the pattern
-	return p.bodyLine + line - 1, errors.New(strings.TrimPrefix(m[2], `executing "`+bodyName+`" `))
+	from = p
+	if part, ok := p.beside[m[1]]; ok {
+		from = part
+	}
+	line, _ = strconv.Atoi(m[2]) // digits by the pattern
+	return from, from.bodyLine + line - 1, errors.New(executingPattern.ReplaceAllString(m[3], ""))
 }
 
 // checker walks a body, refuses what prompts do not support and lets every printed value go through [text].
 type checker struct {
-	p    *Prompt
-	body string
-	line int
-	err  error // the first one
+	p        *Prompt
+	body     string
+	includes []include
+	line     int
+	err      error // the first one
 }
 
 func (c *checker) fail(node parse.Node, format string, args ...any) {
 	if c.err == nil {
-		c.line = c.p.bodyLine + lineOf(c.body, int(node.Position())) - 1
+		c.line = c.lineOf(node)
 		c.err = fmt.Errorf(format, args...)
 	}
+}
+
+func (c *checker) lineOf(node parse.Node) int {
+	return c.p.bodyLine + lineOf(c.body, int(node.Position())) - 1
 }
 
 // list checks the nodes of a list. root says that the dot is the variables and not an element of a range.
@@ -86,8 +103,10 @@ func (c *checker) list(list *parse.ListNode, root bool) {
 			c.rangeOver(node.Pipe, root)
 			c.list(node.List, false)
 			c.list(node.ElseList, root)
+		case *parse.TemplateNode:
+			c.include(node, root)
 		default:
-			c.fail(node, "%s is not supported in prompts: use variables, if and range", node)
+			c.fail(node, "%s is not supported in prompts: use variables, if, range and template", node)
 		}
 	}
 }

@@ -18,6 +18,7 @@ type frontMatter struct {
 	Description string    `yaml:"description"`
 	Model       string    `yaml:"model"`
 	Version     label     `yaml:"version"`
+	Parameters  Params    `yaml:"parameters"`
 	Variables   variables `yaml:"variables"`
 }
 
@@ -45,7 +46,7 @@ func (p *Prompt) readFront(front string) (line int, err error) {
 		return 1, fmt.Errorf("the name %q does not match %s", m.Name, namePattern)
 	}
 	p.name, p.description, p.model, p.version = m.Name, m.Description, m.Model, string(m.Version)
-	p.variables = m.Variables
+	p.params, p.variables = m.Parameters, m.Variables
 	return 0, nil
 }
 
@@ -96,6 +97,9 @@ func (l *label) UnmarshalYAML(node ast.Node) error {
 	default:
 		return errorAt(node.GetToken(), "a version is text or a whole number: put it in quotes")
 	}
+	if !versionPattern.MatchString(string(*l)) {
+		return errorAt(node.GetToken(), "the version %q does not match %s", string(*l), versionPattern)
+	}
 	return nil
 }
 
@@ -117,6 +121,9 @@ func (vs *variables) UnmarshalYAML(node ast.Node) error {
 			return err
 		}
 		*vs = append(*vs, v)
+	}
+	if n := len(*vs); n > maxVariables {
+		return errorAt(node.GetToken(), "%d variables are too many for a prompt, the limit is %d", n, maxVariables)
 	}
 	slices.SortFunc(*vs, func(a, b Variable) int { return strings.Compare(a.Name, b.Name) })
 	return nil

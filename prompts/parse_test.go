@@ -86,7 +86,7 @@ func TestParseErrors(t *testing.T) {
 		{"default of another type", "---\nvariables:\n  b: {type: list}\n  a: {type: string, default: 3}\n---\nx", "p.md:4: the default of variable a must be a string, not a number"},
 		{"default not whole", "---\nvariables:\n  a: {type: integer, default: 3.5}\n---\nx", "must be a whole number of 64 bits, not 3.5"},
 		{"invalid UTF-8", "---\nname: a\n---\na\xff", "p.md:4: not valid UTF-8"},
-		{"too large", "---\n---\n" + strings.Repeat("x", 1<<20), "p.md: 1048584 bytes are too many"},
+		{"too large", "---\n---\n" + strings.Repeat("x", 1<<20), "p.md: too large for a prompt: the limit is 1048576 bytes"},
 
 		{"undeclared", head + "x\n{{ .t }}", "p.md:9: variable t is used but not declared"},
 		{"undeclared after blank lines", head + "\n\n{{ .t }}", "p.md:10: variable t is used but not declared"},

@@ -14,6 +14,9 @@ import (
 // naming the wrong file.
 const maxSize = 1 << 20
 
+// maxVariables is how many variables a prompt may have.
+const maxVariables = 256
+
 // Type is the type of a variable.
 type Type string
 
@@ -47,17 +50,24 @@ type Variable struct {
 type Prompt struct {
 	name, description, model, version, hash string
 
-	variables []Variable         // sorted by name
+	params    Params
+	variables []Variable         // sorted by name; with those of the partials
+	inherited map[string]*Prompt // which partial a variable is from; the others are the prompt's own
 	file      string             // for errors
+	front     string             // as the file has it
+	text      string             // of the body, as the file has it
 	bodyLine  int                // the line of file where the body begins
 	body      *template.Template // nil for a static text
-	static    string
+	includes  []include          // in the body's order
+	partials  []*Prompt          // those that includes name, each once
+	beside    map[string]*Prompt // those of the library, by Ref; nil: it is in none
+	expanded  int                // bytes of the body with its partials
 }
 
 // Text makes a prompt of a string, as it is: nothing in it is a template and it has no variables. Its name is
 // "text".
 func Text(s string) *Prompt {
-	return &Prompt{name: "text", file: "text", static: s, hash: hash(s)}
+	return &Prompt{name: "text", file: "text", text: s, hash: hash(s)}
 }
 
 // Name returns the prompt's name.
@@ -66,17 +76,38 @@ func (p *Prompt) Name() string { return p.name }
 // Description returns what the prompt is for, or "".
 func (p *Prompt) Description() string { return p.description }
 
+// Ref returns how a library finds this very version: NAME@VERSION, or NAME if it has none.
+func (p *Prompt) Ref() string { return joinRef(p.name, p.version) }
+
+// File returns the name of the file that the prompt was read from. That of a [Text] is "text".
+func (p *Prompt) File() string { return p.file }
+
+// FrontMatter returns the YAML of the front matter, with line ends as \n. A [Text] has none.
+func (p *Prompt) FrontMatter() string { return p.front }
+
+// Body returns the template as the file has it, with line ends as \n and without the blank lines around it.
+func (p *Prompt) Body() string { return p.text }
+
+// Params returns the parameters in the front matter. Those of its partials play no part.
+func (p *Prompt) Params() Params { return p.params.clone() }
+
+// Partials returns the prompts that the body includes itself, each once, in the order in which it does.
+func (p *Prompt) Partials() []*Prompt { return slices.Clone(p.partials) }
+
 // Model returns the model that the prompt was written for, or "".
 func (p *Prompt) Model() string { return p.model }
 
-// Version returns the author's label of this version, or "".
+// Version returns the author's label of this version, or "". See [Library.Get] for how they are ordered.
 func (p *Prompt) Version() string { return p.version }
 
 // Hash returns the hexadecimal SHA-256 of the prompt's file, front matter included, without a byte order mark,
 // with line ends as \n and without blank space at its end. That of a [Text] is the hash of the text.
+//
+// The hash of a prompt with partials covers them: it is that of a line with the hash of its file and, for each
+// partial that it names, sorted, a line with the name as it is written, a space, and the partial's hash.
 func (p *Prompt) Hash() string { return p.hash }
 
-// Variables returns the declared variables, sorted by name. Values in defaults are shared: do not change them.
+// Variables returns the declared variables, sorted by name, with those of its partials. Values in defaults are shared: do not change them.
 func (p *Prompt) Variables() []Variable { return slices.Clone(p.variables) }
 
 // Must returns v and panics if err is not nil. It is for prompts that come with the program:
@@ -105,6 +136,11 @@ func (e *ParseError) Error() string {
 		return fmt.Sprintf("%s: %v", e.File, e.Err)
 	}
 	return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err)
+}
+
+// errorAt makes an error about a line of the prompt's file.
+func (p *Prompt) errorAt(line int, format string, args ...any) error {
+	return &ParseError{File: p.file, Line: line, Err: fmt.Errorf(format, args...)}
 }
 
 // Unwrap returns Err.

@@ -9,7 +9,8 @@ import (
 )
 
 // Render fills in the variables. Values may be of any Go type with the JSON form of the declared type; nil is an
-// empty list where a list is declared and wrong everywhere else. If one is missing, of another type or not declared, the error is a [*VariableError] that names all of those.
+// empty list where a list is declared and wrong everywhere else. If one is missing, of another type or not
+// declared, the error is a [*VariableError] that names all of those.
 func (p *Prompt) Render(vars map[string]any) (string, error) {
 	values := make(map[string]any, len(p.variables))
 	var problems []string
@@ -38,12 +39,12 @@ func (p *Prompt) Render(vars map[string]any) (string, error) {
 		return "", &VariableError{Prompt: p.name, Problems: problems}
 	}
 	if p.body == nil {
-		return p.static, nil
+		return p.text, nil
 	}
 	var b strings.Builder
 	if err := p.body.Execute(&b, values); err != nil {
-		line, err := p.templateError(err)
-		return "", fmt.Errorf("prompt %s: %s:%d: %w", p.name, p.file, line, err)
+		from, line, err := p.templateError(err)
+		return "", fmt.Errorf("prompt %s: %s:%d: %w", p.name, from.file, line, err)
 	}
 	return b.String(), nil
 }
