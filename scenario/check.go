@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -14,12 +12,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
-
-	"github.com/agentrun-dev/agentrun/prompts"
 )
-
-// maxPromptSize is how large a prompt file may be, in bytes.
-const maxPromptSize = 1 << 20
 
 var (
 	namePattern  = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
@@ -150,31 +143,10 @@ func (c checker) instructions(i int, who string) {
 		return
 	}
 	a.Instructions = rendered
+	c.read[i] = prompt
 	if !has("model") {
 		a.Model = prompt.Model()
 	}
-}
-
-// readPrompt reads a prompt from the scenario's directory, and from nowhere else.
-func (c checker) readPrompt(name string) (*prompts.Prompt, string) {
-	if !filepath.IsLocal(filepath.FromSlash(name)) {
-		return nil, fmt.Sprintf("the prompt %s is not in the scenario's directory; move it there and write its path from there", quote(name))
-	}
-	data, err := readIn(c.Dir(), filepath.FromSlash(name), maxPromptSize)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Sprintf("there is no prompt %s; its path is relative to the scenario's directory", quote(name))
-	case err != nil:
-		if pathError, ok := errors.AsType[*fs.PathError](err); ok {
-			err = pathError.Err
-		}
-		return nil, fmt.Sprintf("cannot read the prompt %s: %v; it must be a file in the scenario's directory, reached by no link that leads out of it", quote(name), err)
-	}
-	prompt, err := prompts.Parse(name, data)
-	if err != nil {
-		return nil, fmt.Sprintf("the prompt is wrong: %v", err)
-	}
-	return prompt, ""
 }
 
 // names reports names in a list that are empty or there twice, and returns those that are there.

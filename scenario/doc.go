@@ -20,7 +20,7 @@
 //	  - name: writer
 //	    model: openai:gpt-4.1
 //	    prompt: prompts/writer.md        # a file of package prompts, in the scenario's directory
-//	    variables: {tone: dry}
+//	    variables: {tone: dry}           # or "writer", or "writer@2": a name in its directory prompts
 //	    output:                          # the JSON Schema of its answer
 //	      type: object
 //	      properties: {title: {type: string}}

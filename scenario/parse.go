@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/agentrun-dev/agentrun/prompts"
 )
 
 // defaultFile is a directory's scenario.
@@ -112,7 +114,7 @@ func readIn(dir, name string, limit int64) ([]byte, error) {
 // from its directory.
 func Parse(file string, data []byte) (*Scenario, error) {
 	p := &problems{file: file}
-	s := &Scenario{path: file, places: &place{name: "the scenario"}}
+	s := &Scenario{path: file, places: &place{name: "the scenario"}, read: map[int]*prompts.Prompt{}}
 	if body := p.parseText(data); body != nil {
 		p.decode(body, reflect.ValueOf(s).Elem(), s.places)
 		if !p.otherVersion(s, body) {

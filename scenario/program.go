@@ -16,6 +16,7 @@ import (
 	"github.com/agentrun-dev/agentrun/models/recorded"
 	"github.com/agentrun-dev/agentrun/models/scripted"
 	"github.com/agentrun-dev/agentrun/orchestrator"
+	"github.com/agentrun-dev/agentrun/prompts"
 	"github.com/agentrun-dev/agentrun/tools"
 )
 
@@ -153,7 +154,7 @@ func (s *Session) define() (list []*agents.Agent, defs []durable.Definition, err
 		return list, defs, nil
 	}
 	for i := range s.scenario.Agents {
-		a, err := s.program.agent(&s.scenario.Agents[i])
+		a, err := s.program.agent(&s.scenario.Agents[i], s.scenario.read[i])
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", s.scenario.Path(), err)
 		}
@@ -237,11 +238,12 @@ func (s *Session) Runs(orchestration string) bool {
 	return err == nil && slices.Contains(names, orchestration)
 }
 
-// agent makes an agent that a scenario describes.
-func (p *Program) agent(a *Agent) (*agents.Agent, error) {
+// agent makes an agent that a scenario describes; prompt is what its instructions were
+// read from, or nil.
+func (p *Program) agent(a *Agent, prompt *prompts.Prompt) (*agents.Agent, error) {
 	c := agents.Config{
 		Name: a.Name, Description: a.Description, Instructions: a.Instructions, Model: a.Model, MaxTurns: a.MaxTurns,
-		Params: models.Params{Temperature: a.Temperature},
+		Params: params(a, prompt),
 	}
 	for _, name := range a.Tools {
 		if i := slices.IndexFunc(p.Tools, func(t tools.Tool) bool { return t.Name() == name }); i >= 0 {

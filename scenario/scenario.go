@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/agentrun-dev/agentrun/models/scripted"
+	"github.com/agentrun-dev/agentrun/prompts"
 )
 
 // Version is the version of the format that this package reads.
@@ -38,6 +39,7 @@ type Scenario struct {
 
 	path   string
 	places *place
+	read   map[int]*prompts.Prompt // what instructions of Agents were read from, by index
 }
 
 // Agent is an agent that a scenario brings.
@@ -48,8 +50,9 @@ type Agent struct {
 	Description string `yaml:"description"`
 	// Instructions are what the agent is told. If Prompt is set, they are what was read from there.
 	Instructions string `yaml:"instructions"`
-	// Prompt is the slash-separated path of a prompt file, relative to the scenario's directory, in
-	// place of Instructions in the file.
+	// Prompt is a prompt in place of Instructions in the file: the slash-separated path of its file,
+	// relative to the scenario's directory, or its name, as NAME or NAME@VERSION, among those in the
+	// directory prompts there.
 	Prompt string `yaml:"prompt"`
 	// Variables are those of the prompt.
 	Variables map[string]json.RawMessage `yaml:"variables"`
@@ -60,7 +63,7 @@ type Agent struct {
 	Tools []string `yaml:"tools"`
 	// MaxTurns limits the turns of one run of the agent; 0 leaves it to the program.
 	MaxTurns int `yaml:"maxTurns"`
-	// Temperature is from 0 to 2; nil leaves it to the model's server.
+	// Temperature is from 0 to 2; nil leaves it to the prompt, or else to the model's server.
 	Temperature *float64 `yaml:"temperature"`
 	// Output is the JSON Schema of the agent's answer; nil for text.
 	Output json.RawMessage `yaml:"output"`
@@ -180,6 +183,17 @@ func (s *Scenario) Path() string { return s.path }
 
 // Dir returns the directory of the scenario's file, which its prompts are relative to.
 func (s *Scenario) Dir() string { return filepath.Dir(s.path) }
+
+// Prompt returns what the instructions of an agent were read from, by the agent's name; nil if they
+// are in the scenario itself, or the scenario does not bring the agent.
+func (s *Scenario) Prompt(agent string) *prompts.Prompt {
+	for i := range s.Agents {
+		if s.Agents[i].Name == agent {
+			return s.read[i]
+		}
+	}
+	return nil
+}
 
 // Request is what a person is asked.
 type Request struct {
