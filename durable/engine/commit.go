@@ -335,6 +335,7 @@ func (l *commitLog) release(cs *changeSet, calls []*call) []*call {
 	if cs.wakes {
 		l.e.waiters.wake(cs.in.id)
 	}
+	l.e.tell(cs)
 	if cs.done != nil {
 		cs.done <- cs.void
 	}

@@ -58,6 +58,7 @@ import (
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/live"
 	"github.com/agentrun-dev/agentrun/durable/store"
 )
 
@@ -131,6 +132,7 @@ type Engine struct {
 	timers    timers
 	payloads  payloadCache
 	waiters   waiters
+	live      *live.Bus
 	commits   commitLog
 	missing   missing
 	expired   reaper
@@ -184,7 +186,7 @@ func newEngine(s store.Store, o Options) *Engine {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	e := &Engine{opts: o, log: o.Logger, store: s, halted: make(chan struct{})}
+	e := &Engine{opts: o, log: o.Logger, store: s, halted: make(chan struct{}), live: live.NewBus(live.Options{})}
 	e.ctx, e.cancel = context.WithCancelCause(context.Background())
 	e.instances.init(o.Cached, e.commits.batches.Load)
 	e.payloads.init(o.PayloadCache, s)
@@ -283,6 +285,7 @@ func (e *Engine) haltWith(err error) {
 	if e.haltErr == nil {
 		e.haltErr = err
 		close(e.halted)
+		e.live.Close()
 	}
 }
 

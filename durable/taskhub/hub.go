@@ -8,6 +8,7 @@ import (
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/live"
 	"github.com/agentrun-dev/agentrun/durable/store"
 )
 
@@ -62,6 +63,12 @@ type Hub interface {
 	History(ctx context.Context, id, execution string) iter.Seq2[*history.Event, error]
 	// Payload gives a payload by its hash.
 	Payload(ctx context.Context, h history.Hash) ([]byte, error)
+
+	// Publish tells those who watch an instance something that is kept in memory only.
+	Publish(ctx context.Context, id string, data []byte) error
+	// Watch follows instances and entities, until ctx ends. Where the other program is of a version
+	// that has no live events, a change of everything is told once a second, without messages.
+	Watch(ctx context.Context) (live.Watch, error)
 }
 
 var (

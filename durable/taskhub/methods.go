@@ -59,6 +59,8 @@ var methods = map[string]need{
 	protocol.Local_Executions_FullMethodName: {role: access.Reader},
 	protocol.Local_History_FullMethodName:    {role: access.Reader},
 	protocol.Local_Payload_FullMethodName:    {role: access.Reader},
+	protocol.Local_Watch_FullMethodName:      {role: access.Reader},
+	protocol.Local_Publish_FullMethodName:    {role: access.Worker},
 
 	// What looks after a server has no token.
 	grpc_health_v1.Health_Check_FullMethodName: {open: true},

@@ -123,6 +123,7 @@ var may = map[string]string{
 	"CreateTaskHub": "a", "DeleteTaskHub": "a",
 
 	"Handshake": "rowa", "Query": "rowa", "Executions": "rowa", "History": "rowa", "Payload": "rowa", "ListHubs": "rowa",
+	"Watch": "rowa", "Publish": "wa",
 }
 
 // call calls a method with nothing in its request, and gives the status code and text.

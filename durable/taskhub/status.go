@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
+	"github.com/agentrun-dev/agentrun/durable/live"
 	"github.com/agentrun-dev/agentrun/durable/store"
 )
 
@@ -48,6 +49,7 @@ var kinds = []struct {
 	{engine.ErrCannotRewind, codes.FailedPrecondition},
 	{engine.ErrSetAside, codes.DataLoss},
 	{ErrLimit, codes.ResourceExhausted},
+	{live.ErrTooMany, codes.ResourceExhausted},
 	{ErrOneHub, codes.Unimplemented},
 	{context.DeadlineExceeded, codes.DeadlineExceeded},
 	{context.Canceled, codes.Canceled},

@@ -64,7 +64,8 @@ var layers = []layer{
 	{path: "durable/taskhub", below: []string{"durable/engine", "durable/taskhub/access", "internal/worklist"}},
 	{path: "durable/taskhub/access"},
 	{path: "internal/worklist", owners: []string{"durable/taskhub"}},
-	{path: "durable/engine", below: []string{"durable/store"},
+	{path: "durable/live"},
+	{path: "durable/engine", below: []string{"durable/store", "durable/live"},
 		owners: []string{"durable", "durable/taskhub", "durable/durabletest"}},
 	{path: "durable/store/storetest", below: []string{"durable/store"}, support: true},
 	// The command brings in the stores that register by an import.

@@ -713,6 +713,214 @@ func (x *ListHubsResponse) GetNames() []string {
 	return nil
 }
 
+type WatchRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Add           []string               `protobuf:"bytes,1,rep,name=add,proto3" json:"add,omitempty"` // ids of instances; the first change of each comes at once
+	Remove        []string               `protobuf:"bytes,2,rep,name=remove,proto3" json:"remove,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchRequest) Reset() {
+	*x = WatchRequest{}
+	mi := &file_agentrun_local_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchRequest) ProtoMessage() {}
+
+func (x *WatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agentrun_local_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
+func (*WatchRequest) Descriptor() ([]byte, []int) {
+	return file_agentrun_local_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *WatchRequest) GetAdd() []string {
+	if x != nil {
+		return x.Add
+	}
+	return nil
+}
+
+func (x *WatchRequest) GetRemove() []string {
+	if x != nil {
+		return x.Remove
+	}
+	return nil
+}
+
+type WatchChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Changed       bool                   `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"` // something may have been committed
+	Messages      [][]byte               `protobuf:"bytes,3,rep,name=messages,proto3" json:"messages,omitempty"`
+	Missed        int64                  `protobuf:"varint,4,opt,name=missed,proto3" json:"missed,omitempty"` // messages before these that are no longer kept
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchChange) Reset() {
+	*x = WatchChange{}
+	mi := &file_agentrun_local_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchChange) ProtoMessage() {}
+
+func (x *WatchChange) ProtoReflect() protoreflect.Message {
+	mi := &file_agentrun_local_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchChange.ProtoReflect.Descriptor instead.
+func (*WatchChange) Descriptor() ([]byte, []int) {
+	return file_agentrun_local_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *WatchChange) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *WatchChange) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
+func (x *WatchChange) GetMessages() [][]byte {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+func (x *WatchChange) GetMissed() int64 {
+	if x != nil {
+		return x.Missed
+	}
+	return 0
+}
+
+type PublishRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishRequest) Reset() {
+	*x = PublishRequest{}
+	mi := &file_agentrun_local_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishRequest) ProtoMessage() {}
+
+func (x *PublishRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agentrun_local_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
+func (*PublishRequest) Descriptor() ([]byte, []int) {
+	return file_agentrun_local_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *PublishRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PublishRequest) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type PublishResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishResponse) Reset() {
+	*x = PublishResponse{}
+	mi := &file_agentrun_local_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishResponse) ProtoMessage() {}
+
+func (x *PublishResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agentrun_local_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
+func (*PublishResponse) Descriptor() ([]byte, []int) {
+	return file_agentrun_local_proto_rawDescGZIP(), []int{15}
+}
+
 var File_agentrun_local_proto protoreflect.FileDescriptor
 
 const file_agentrun_local_proto_rawDesc = "" +
@@ -767,7 +975,19 @@ const file_agentrun_local_proto_rawDesc = "" +
 	"\x04data\x18\x01 \x01(\fR\x04data\"\x11\n" +
 	"\x0fListHubsRequest\"(\n" +
 	"\x10ListHubsResponse\x12\x14\n" +
-	"\x05names\x18\x01 \x03(\tR\x05names2\xfb\x03\n" +
+	"\x05names\x18\x01 \x03(\tR\x05names\"8\n" +
+	"\fWatchRequest\x12\x10\n" +
+	"\x03add\x18\x01 \x03(\tR\x03add\x12\x16\n" +
+	"\x06remove\x18\x02 \x03(\tR\x06remove\"k\n" +
+	"\vWatchChange\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\achanged\x18\x02 \x01(\bR\achanged\x12\x1a\n" +
+	"\bmessages\x18\x03 \x03(\fR\bmessages\x12\x16\n" +
+	"\x06missed\x18\x04 \x01(\x03R\x06missed\"4\n" +
+	"\x0ePublishRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\x11\n" +
+	"\x0fPublishResponse2\x9b\x05\n" +
 	"\x05Local\x12V\n" +
 	"\tHandshake\x12#.agentrun.local.v1.HandshakeRequest\x1a$.agentrun.local.v1.HandshakeResponse\x12J\n" +
 	"\x05Query\x12\x1f.agentrun.local.v1.QueryRequest\x1a .agentrun.local.v1.QueryResponse\x12Y\n" +
@@ -775,7 +995,9 @@ const file_agentrun_local_proto_rawDesc = "" +
 	"Executions\x12$.agentrun.local.v1.ExecutionsRequest\x1a%.agentrun.local.v1.ExecutionsResponse\x12N\n" +
 	"\aHistory\x12!.agentrun.local.v1.HistoryRequest\x1a\x1e.agentrun.local.v1.HistoryRows0\x01\x12N\n" +
 	"\aPayload\x12!.agentrun.local.v1.PayloadRequest\x1a\x1e.agentrun.local.v1.PayloadPart0\x01\x12S\n" +
-	"\bListHubs\x12\".agentrun.local.v1.ListHubsRequest\x1a#.agentrun.local.v1.ListHubsResponseB4Z2github.com/agentrun-dev/agentrun/internal/protocolb\x06proto3"
+	"\bListHubs\x12\".agentrun.local.v1.ListHubsRequest\x1a#.agentrun.local.v1.ListHubsResponse\x12L\n" +
+	"\x05Watch\x12\x1f.agentrun.local.v1.WatchRequest\x1a\x1e.agentrun.local.v1.WatchChange(\x010\x01\x12P\n" +
+	"\aPublish\x12!.agentrun.local.v1.PublishRequest\x1a\".agentrun.local.v1.PublishResponseB4Z2github.com/agentrun-dev/agentrun/internal/protocolb\x06proto3"
 
 var (
 	file_agentrun_local_proto_rawDescOnce sync.Once
@@ -789,7 +1011,7 @@ func file_agentrun_local_proto_rawDescGZIP() []byte {
 	return file_agentrun_local_proto_rawDescData
 }
 
-var file_agentrun_local_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_agentrun_local_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_agentrun_local_proto_goTypes = []any{
 	(*HandshakeRequest)(nil),      // 0: agentrun.local.v1.HandshakeRequest
 	(*HandshakeResponse)(nil),     // 1: agentrun.local.v1.HandshakeResponse
@@ -803,34 +1025,42 @@ var file_agentrun_local_proto_goTypes = []any{
 	(*PayloadPart)(nil),           // 9: agentrun.local.v1.PayloadPart
 	(*ListHubsRequest)(nil),       // 10: agentrun.local.v1.ListHubsRequest
 	(*ListHubsResponse)(nil),      // 11: agentrun.local.v1.ListHubsResponse
-	nil,                           // 12: agentrun.local.v1.QueryRequest.TagsEntry
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(OrchestrationStatus)(0),      // 14: OrchestrationStatus
-	(*OrchestrationState)(nil),    // 15: OrchestrationState
+	(*WatchRequest)(nil),          // 12: agentrun.local.v1.WatchRequest
+	(*WatchChange)(nil),           // 13: agentrun.local.v1.WatchChange
+	(*PublishRequest)(nil),        // 14: agentrun.local.v1.PublishRequest
+	(*PublishResponse)(nil),       // 15: agentrun.local.v1.PublishResponse
+	nil,                           // 16: agentrun.local.v1.QueryRequest.TagsEntry
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(OrchestrationStatus)(0),      // 18: OrchestrationStatus
+	(*OrchestrationState)(nil),    // 19: OrchestrationState
 }
 var file_agentrun_local_proto_depIdxs = []int32{
-	13, // 0: agentrun.local.v1.HandshakeResponse.since:type_name -> google.protobuf.Timestamp
-	14, // 1: agentrun.local.v1.QueryRequest.statuses:type_name -> OrchestrationStatus
-	13, // 2: agentrun.local.v1.QueryRequest.created_from:type_name -> google.protobuf.Timestamp
-	13, // 3: agentrun.local.v1.QueryRequest.created_to:type_name -> google.protobuf.Timestamp
-	12, // 4: agentrun.local.v1.QueryRequest.tags:type_name -> agentrun.local.v1.QueryRequest.TagsEntry
-	13, // 5: agentrun.local.v1.QueryRequest.completed_from:type_name -> google.protobuf.Timestamp
-	13, // 6: agentrun.local.v1.QueryRequest.completed_to:type_name -> google.protobuf.Timestamp
-	15, // 7: agentrun.local.v1.QueryResponse.instances:type_name -> OrchestrationState
+	17, // 0: agentrun.local.v1.HandshakeResponse.since:type_name -> google.protobuf.Timestamp
+	18, // 1: agentrun.local.v1.QueryRequest.statuses:type_name -> OrchestrationStatus
+	17, // 2: agentrun.local.v1.QueryRequest.created_from:type_name -> google.protobuf.Timestamp
+	17, // 3: agentrun.local.v1.QueryRequest.created_to:type_name -> google.protobuf.Timestamp
+	16, // 4: agentrun.local.v1.QueryRequest.tags:type_name -> agentrun.local.v1.QueryRequest.TagsEntry
+	17, // 5: agentrun.local.v1.QueryRequest.completed_from:type_name -> google.protobuf.Timestamp
+	17, // 6: agentrun.local.v1.QueryRequest.completed_to:type_name -> google.protobuf.Timestamp
+	19, // 7: agentrun.local.v1.QueryResponse.instances:type_name -> OrchestrationState
 	0,  // 8: agentrun.local.v1.Local.Handshake:input_type -> agentrun.local.v1.HandshakeRequest
 	2,  // 9: agentrun.local.v1.Local.Query:input_type -> agentrun.local.v1.QueryRequest
 	4,  // 10: agentrun.local.v1.Local.Executions:input_type -> agentrun.local.v1.ExecutionsRequest
 	6,  // 11: agentrun.local.v1.Local.History:input_type -> agentrun.local.v1.HistoryRequest
 	8,  // 12: agentrun.local.v1.Local.Payload:input_type -> agentrun.local.v1.PayloadRequest
 	10, // 13: agentrun.local.v1.Local.ListHubs:input_type -> agentrun.local.v1.ListHubsRequest
-	1,  // 14: agentrun.local.v1.Local.Handshake:output_type -> agentrun.local.v1.HandshakeResponse
-	3,  // 15: agentrun.local.v1.Local.Query:output_type -> agentrun.local.v1.QueryResponse
-	5,  // 16: agentrun.local.v1.Local.Executions:output_type -> agentrun.local.v1.ExecutionsResponse
-	7,  // 17: agentrun.local.v1.Local.History:output_type -> agentrun.local.v1.HistoryRows
-	9,  // 18: agentrun.local.v1.Local.Payload:output_type -> agentrun.local.v1.PayloadPart
-	11, // 19: agentrun.local.v1.Local.ListHubs:output_type -> agentrun.local.v1.ListHubsResponse
-	14, // [14:20] is the sub-list for method output_type
-	8,  // [8:14] is the sub-list for method input_type
+	12, // 14: agentrun.local.v1.Local.Watch:input_type -> agentrun.local.v1.WatchRequest
+	14, // 15: agentrun.local.v1.Local.Publish:input_type -> agentrun.local.v1.PublishRequest
+	1,  // 16: agentrun.local.v1.Local.Handshake:output_type -> agentrun.local.v1.HandshakeResponse
+	3,  // 17: agentrun.local.v1.Local.Query:output_type -> agentrun.local.v1.QueryResponse
+	5,  // 18: agentrun.local.v1.Local.Executions:output_type -> agentrun.local.v1.ExecutionsResponse
+	7,  // 19: agentrun.local.v1.Local.History:output_type -> agentrun.local.v1.HistoryRows
+	9,  // 20: agentrun.local.v1.Local.Payload:output_type -> agentrun.local.v1.PayloadPart
+	11, // 21: agentrun.local.v1.Local.ListHubs:output_type -> agentrun.local.v1.ListHubsResponse
+	13, // 22: agentrun.local.v1.Local.Watch:output_type -> agentrun.local.v1.WatchChange
+	15, // 23: agentrun.local.v1.Local.Publish:output_type -> agentrun.local.v1.PublishResponse
+	16, // [16:24] is the sub-list for method output_type
+	8,  // [8:16] is the sub-list for method input_type
 	8,  // [8:8] is the sub-list for extension type_name
 	8,  // [8:8] is the sub-list for extension extendee
 	0,  // [0:8] is the sub-list for field type_name
@@ -848,7 +1078,7 @@ func file_agentrun_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agentrun_local_proto_rawDesc), len(file_agentrun_local_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,6 +35,8 @@ const (
 	Local_History_FullMethodName    = "/agentrun.local.v1.Local/History"
 	Local_Payload_FullMethodName    = "/agentrun.local.v1.Local/Payload"
 	Local_ListHubs_FullMethodName   = "/agentrun.local.v1.Local/ListHubs"
+	Local_Watch_FullMethodName      = "/agentrun.local.v1.Local/Watch"
+	Local_Publish_FullMethodName    = "/agentrun.local.v1.Local/Publish"
 )
 
 // LocalClient is the client API for Local service.
@@ -55,6 +57,11 @@ type LocalClient interface {
 	// ListHubs lists the task hubs that the caller may see, sorted. The other calls are for the hub
 	// that their header names, as those of the public protocol.
 	ListHubs(ctx context.Context, in *ListHubsRequest, opts ...grpc.CallOption) (*ListHubsResponse, error)
+	// Watch follows instances: that something of them was committed, and what is published about them.
+	// It lasts until the client hangs up; the end of the requests only means that no more are added.
+	Watch(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WatchRequest, WatchChange], error)
+	// Publish tells those who watch an instance something that is kept in memory only.
+	Publish(ctx context.Context, in *PublishRequest, opts ...grpc.CallOption) (*PublishResponse, error)
 }
 
 type localClient struct {
@@ -143,6 +150,29 @@ func (c *localClient) ListHubs(ctx context.Context, in *ListHubsRequest, opts ..
 	return out, nil
 }
 
+func (c *localClient) Watch(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WatchRequest, WatchChange], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Local_ServiceDesc.Streams[2], Local_Watch_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchRequest, WatchChange]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Local_WatchClient = grpc.BidiStreamingClient[WatchRequest, WatchChange]
+
+func (c *localClient) Publish(ctx context.Context, in *PublishRequest, opts ...grpc.CallOption) (*PublishResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PublishResponse)
+	err := c.cc.Invoke(ctx, Local_Publish_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LocalServer is the server API for Local service.
 // All implementations must embed UnimplementedLocalServer
 // for forward compatibility.
@@ -161,6 +191,11 @@ type LocalServer interface {
 	// ListHubs lists the task hubs that the caller may see, sorted. The other calls are for the hub
 	// that their header names, as those of the public protocol.
 	ListHubs(context.Context, *ListHubsRequest) (*ListHubsResponse, error)
+	// Watch follows instances: that something of them was committed, and what is published about them.
+	// It lasts until the client hangs up; the end of the requests only means that no more are added.
+	Watch(grpc.BidiStreamingServer[WatchRequest, WatchChange]) error
+	// Publish tells those who watch an instance something that is kept in memory only.
+	Publish(context.Context, *PublishRequest) (*PublishResponse, error)
 	mustEmbedUnimplementedLocalServer()
 }
 
@@ -188,6 +223,12 @@ func (UnimplementedLocalServer) Payload(*PayloadRequest, grpc.ServerStreamingSer
 }
 func (UnimplementedLocalServer) ListHubs(context.Context, *ListHubsRequest) (*ListHubsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListHubs not implemented")
+}
+func (UnimplementedLocalServer) Watch(grpc.BidiStreamingServer[WatchRequest, WatchChange]) error {
+	return status.Error(codes.Unimplemented, "method Watch not implemented")
+}
+func (UnimplementedLocalServer) Publish(context.Context, *PublishRequest) (*PublishResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Publish not implemented")
 }
 func (UnimplementedLocalServer) mustEmbedUnimplementedLocalServer() {}
 func (UnimplementedLocalServer) testEmbeddedByValue()               {}
@@ -304,6 +345,31 @@ func _Local_ListHubs_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Local_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(LocalServer).Watch(&grpc.GenericServerStream[WatchRequest, WatchChange]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Local_WatchServer = grpc.BidiStreamingServer[WatchRequest, WatchChange]
+
+func _Local_Publish_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PublishRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LocalServer).Publish(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Local_Publish_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LocalServer).Publish(ctx, req.(*PublishRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Local_ServiceDesc is the grpc.ServiceDesc for Local service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -327,6 +393,10 @@ var Local_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "ListHubs",
 			Handler:    _Local_ListHubs_Handler,
 		},
+		{
+			MethodName: "Publish",
+			Handler:    _Local_Publish_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -338,6 +408,12 @@ var Local_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "Payload",
 			Handler:       _Local_Payload_Handler,
 			ServerStreams: true,
+		},
+		{
+			StreamName:    "Watch",
+			Handler:       _Local_Watch_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
 		},
 	},
 	Metadata: "agentrun_local.proto",
