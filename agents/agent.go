@@ -203,6 +203,10 @@ type Result struct {
 	Turns     int          `json:"turns"`
 	ToolCalls int          `json:"toolCalls"`
 	Usage     models.Usage `json:"usage"`
+	// Cost is what the turns cost by [Options.Prices], and Unpriced how many of them it
+	// does not have: their model has no price, or did not say what they took.
+	Cost     models.Money `json:"cost,omitzero"`
+	Unpriced int          `json:"unpriced,omitempty"`
 }
 
 // StopReason says why a run ended before its model was done.

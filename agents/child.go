@@ -97,6 +97,6 @@ func (r *run) callChild(ctx *durable.Context, call models.ToolCall) (called, err
 	case err != nil:
 		return r.refused(call, reason(err))
 	}
-	ref, err := r.store(models.ToolMessage(call, cmp.Or(text, "(no output)")))
+	ref, err := r.store(models.ToolMessage(call, cmp.Or(text, noOutput)))
 	return called{answer: ref}, err
 }

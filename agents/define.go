@@ -18,6 +18,11 @@ type Options struct {
 	Models func(ctx context.Context, name string) (models.Model, error)
 	// OnDelta is told of text as it comes; nil: nobody is.
 	OnDelta func(Delta)
+	// OnProgress is told what tools say of how far they are; nil: nobody is. It must
+	// not block.
+	OnProgress func(Progress)
+	// Prices say what model turns cost; nil: nobody counts. See [Result].Cost.
+	Prices models.Prices
 	// Hooks are those of all agents, around the hooks of each.
 	Hooks Hooks
 }

@@ -77,6 +77,8 @@ func (r *run) handOver() error {
 	res.Turns += got.Turns
 	res.ToolCalls += got.ToolCalls
 	res.Usage = res.Usage.Add(got.Usage)
+	res.Cost += got.Cost
+	res.Unpriced += got.Unpriced
 	return nil
 }
 

@@ -46,6 +46,8 @@ type loopState struct {
 	Begun    time.Time   `json:"begun"`
 	Result   Result      `json:"result"`
 	Wishes   wishes      `json:"wishes,omitzero"`
+	// Results are the long results that the model can read on in, the newest last.
+	Results []durable.Ref `json:"results,omitempty"`
 	// Last says that the turn to come is the last one, without tools.
 	Last bool `json:"last,omitempty"`
 }

@@ -41,5 +41,8 @@ func ChatResponse(load memory.Loader, result json.RawMessage) (*models.Response,
 	if err != nil {
 		return nil, err
 	}
-	return &models.Response{Message: msg, Finish: ans.Finish, Usage: ans.Usage, Model: ans.Model}, nil
+	return &models.Response{
+		Message: msg, Finish: ans.Finish, Usage: ans.Usage, Model: ans.Model,
+		Answered: ans.Answered, Tried: ans.Tried, Cached: ans.Cached,
+	}, nil
 }

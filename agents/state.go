@@ -7,6 +7,7 @@ import (
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/memory"
 	"github.com/agentrun-dev/agentrun/models"
+	"github.com/agentrun-dev/agentrun/tools"
 )
 
 // RunState is how far a run has come: what functions that decide about its next
@@ -93,16 +94,13 @@ func loadValues(load memory.Loader, r durable.Ref) (map[string]json.RawMessage, 
 	return values, nil
 }
 
-// maxState bounds the values of a run, encoded.
-const maxState = 64 << 10
-
 func encodeValues(values map[string]json.RawMessage) ([]byte, error) {
 	b, err := json.Marshal(values)
 	if err != nil {
 		return nil, fmt.Errorf("the run's state: %w", err)
 	}
-	if len(b) > maxState {
-		return nil, fmt.Errorf("the run's state has %d bytes, more than %d: keep large things elsewhere, and their names here", len(b), maxState)
+	if len(b) > tools.MaxState {
+		return nil, fmt.Errorf("the run's state has %d bytes, more than %d: keep large things elsewhere, and their names here", len(b), tools.MaxState)
 	}
 	return b, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -32,8 +33,10 @@ type toolInput struct {
 type toolAnswer struct {
 	Message durable.Ref `json:"message"` // the tool message for the model
 	IsError bool        `json:"isError,omitempty"`
-	// Values are what the call set in the run's state.
-	Values durable.Ref `json:"values,omitzero"`
+	// Changes are what the call changed in the run's state.
+	Changes durable.Ref `json:"changes,omitzero"`
+	// Whole is the result of which the model was shown the beginning.
+	Whole durable.Ref `json:"whole,omitzero"`
 }
 
 func (a *Agent) toolName(tool string) string { return toolPrefix + a.config.Name + "/" + tool }
@@ -92,9 +95,16 @@ func (a *Agent) effectOptions(e tools.Effect, reconciles bool, find func(context
 // toolActivity makes a tool an activity.
 func (a *Agent) toolActivity(o *Options, t tools.Tool) durable.Definition {
 	find := func(context.Context, toolInput) (tools.Tool, error) { return t, nil }
+	opts := a.effectOptions(t.Effect(), t.HasReconcile(), find)
+	if n := t.MaxConcurrent(); n > 0 {
+		opts = append(opts, durable.MaxConcurrent(n))
+	}
+	if n, per := t.RateLimit(); n > 0 {
+		opts = append(opts, durable.RateLimit[toolInput](nil, n, per))
+	}
 	return durable.NewActivity(a.toolName(t.Name()), func(ctx context.Context, in toolInput) (toolAnswer, error) {
 		return a.callTool(ctx, o, t, in)
-	}, a.effectOptions(t.Effect(), t.HasReconcile(), find)...)
+	}, opts...)
 }
 
 // toolsetActivity is for all tools of the agent's toolsets that have the effect.
@@ -129,6 +139,9 @@ func (a *Agent) callTool(ctx context.Context, o *Options, t tools.Tool, in toolI
 	case instead != nil:
 		res = *instead
 	default:
+		if ctx, err = o.callContext(ctx, t, call, in); err != nil {
+			return toolAnswer{}, err
+		}
 		witness(ctx, "tool", t.Name())
 		ctx, end := startToolSpan(ctx, t, call)
 		res, err = t.Call(ctx, call)
@@ -149,6 +162,32 @@ func (a *Agent) callTool(ctx context.Context, o *Options, t tools.Tool, in toolI
 		hooks.afterTool(ctx, t, call, &res)
 	}
 	return keep(ctx, mc, res)
+}
+
+// callContext gives a tool the run's state, and somebody to report its progress to.
+func (o *Options) callContext(ctx context.Context, t tools.Tool, call tools.Call, in toolInput) (context.Context, error) {
+	values, err := loadValues(func(r durable.Ref) ([]byte, error) { return durable.Load(ctx, r) }, in.Values)
+	if err != nil {
+		return ctx, err
+	}
+	ctx = tools.WithState(ctx, values)
+	if o.OnProgress != nil {
+		info, _ := durable.Info(ctx)
+		ctx = tools.WithProgress(ctx, func(text string) {
+			o.OnProgress(Progress{Instance: info.Instance, Agent: call.Agent, Tool: t.Name(), Call: call.ID, Attempt: call.Attempt, Text: text})
+		})
+	}
+	return ctx, nil
+}
+
+// Progress is what a tool says of how far a call has come. It is shown, not kept.
+type Progress struct {
+	Instance string // the agent's run
+	Agent    string
+	Tool     string
+	Call     string // the model's id of the call
+	Attempt  int
+	Text     string
 }
 
 // toolCall finds the call that an activity is for.
@@ -179,16 +218,35 @@ func toolKey(call, arguments string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// keep stores a result as the message that the model gets.
-func keep(ctx context.Context, call models.ToolCall, res tools.Result) (toolAnswer, error) {
-	m := models.ToolMessage(call, cmp.Or(res.Content, "(no output)"))
+// keep stores a result as the message that the model gets, and what goes with it.
+func keep(ctx context.Context, call models.ToolCall, res tools.Result) (ans toolAnswer, err error) {
+	ans.IsError = res.IsError
+	if res.Whole != "" {
+		if ans.Whole, err = durable.Store(ctx, []byte(res.Whole)); err != nil {
+			return ans, err
+		}
+		res = res.ReadOn(readTool, resultID(ans.Whole))
+	}
+	if len(res.Changes) > 0 && !res.IsError {
+		b, err := json.Marshal(res.Changes)
+		if err != nil {
+			return ans, fmt.Errorf("changes of the run's state: %w", err)
+		}
+		if ans.Changes, err = durable.Store(ctx, b); err != nil {
+			return ans, err
+		}
+	}
+	m := models.ToolMessage(call, cmp.Or(res.Content, noOutput))
 	for _, p := range res.Images {
 		m.Images = append(m.Images, models.Image{MediaType: p.MediaType, Data: p.Data})
 	}
 	b, err := memory.Encode(m)
 	if err != nil {
-		return toolAnswer{}, err
+		return ans, err
 	}
-	ref, err := durable.Store(ctx, b)
-	return toolAnswer{Message: ref, IsError: res.IsError}, err
+	ans.Message, err = durable.Store(ctx, b)
+	return ans, err
 }
+
+// noOutput stands for an empty result, which some model APIs refuse.
+const noOutput = "(no output)"

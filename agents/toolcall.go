@@ -2,7 +2,6 @@ package agents
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -45,7 +44,8 @@ type called struct {
 	answer durable.Ref // the message for the model
 	failed bool
 	stop   error // what the tool stopped the run with
-	values durable.Ref
+	// changes are of the run's state, whole what answer is the beginning of.
+	changes, whole durable.Ref
 }
 
 // called appends the answers to the conversation, and ends the run where one of them
@@ -71,6 +71,7 @@ func (r *run) called(ans chatAnswer, msg models.Message, out []called) (done boo
 	if err := r.setValues(out); err != nil {
 		return false, err
 	}
+	r.keepResults(out)
 	for i, c := range out {
 		if !c.failed && ans.Calls[i].Problem == "" && slices.Contains(r.manifest.StopTools, msg.ToolCalls[i].Name) {
 			m, err := memory.Message(r.ctx.Load, c.answer)
@@ -87,6 +88,9 @@ func (r *run) call(ctx *durable.Context, ans chatAnswer, call models.ToolCall, i
 	check := ans.Calls[i]
 	if check.Problem != "" {
 		return r.refused(call, check.Problem)
+	}
+	if check.Read {
+		return r.readOn(call)
 	}
 	in := toolInput{Message: ans.Message, Index: i, Run: r.runID(), Values: r.state.Values}
 	if check.Toolset != "" {
@@ -124,7 +128,7 @@ func (r *run) callTool(ctx *durable.Context, call models.ToolCall, in toolInput,
 	out, err := durable.CallActivity[toolAnswer](ctx, activity, in)
 	switch {
 	case err == nil:
-		return called{answer: out.Message, failed: out.IsError, values: out.Values}, nil
+		return called{answer: out.Message, failed: out.IsError, changes: out.Changes, whole: out.Whole}, nil
 	case durable.UnknownOutcome(err):
 		p, err := r.askOutcome(ctx, call, err)
 		if err != nil {
@@ -143,42 +147,28 @@ func (r *run) refused(call models.ToolCall, why string) (called, error) {
 	return called{answer: ref, failed: true}, err
 }
 
-// setValues takes over what the calls set in the run's state, in the order of the
+// setValues takes over what the calls changed in the run's state, in the order of the
 // calls.
 func (r *run) setValues(out []called) error {
-	var values map[string]json.RawMessage
 	for _, c := range out {
-		set, err := loadValues(r.ctx.Load, c.values)
+		changes, err := loadValues(r.ctx.Load, c.changes)
 		if err != nil {
 			return err
 		}
-		if len(set) == 0 {
+		if len(changes) == 0 {
 			continue
 		}
-		if values == nil {
-			if values, err = loadValues(r.ctx.Load, r.state.Values); err != nil {
-				return err
-			}
-			if values == nil {
-				values = map[string]json.RawMessage{}
-			}
+		values, err := loadValues(r.ctx.Load, r.state.Values)
+		if err != nil {
+			return err
 		}
-		for k, v := range set {
-			if string(v) == "null" {
-				delete(values, k)
-			} else {
-				values[k] = v
-			}
+		if values, err = tools.MergeState(values, changes); err == nil {
+			r.state.Values, err = r.storeValues(values)
+		}
+		if err != nil {
+			return durable.NonRetriable(fmt.Errorf("agent %s: %w", r.agent.config.Name, err))
 		}
 	}
-	if values == nil {
-		return nil
-	}
-	ref, err := r.storeValues(values)
-	if err != nil {
-		return durable.NonRetriable(fmt.Errorf("agent %s: %w", r.agent.config.Name, err))
-	}
-	r.state.Values = ref
 	return nil
 }
 

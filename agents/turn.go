@@ -25,6 +25,8 @@ type chatInput struct {
 	Tools        *[]string   `json:"tools,omitempty"`
 	// Free lets the model choose, whatever the manifest's ToolChoice.
 	Free bool `json:"free,omitempty"`
+	// Results lets the model read on in results that it was shown the beginning of.
+	Results bool `json:"results,omitempty"`
 	// Last leaves the model no tools: it has to answer.
 	Last bool `json:"last,omitempty"`
 }
@@ -34,7 +36,14 @@ type chatAnswer struct {
 	Message durable.Ref         `json:"message"`
 	Finish  models.FinishReason `json:"finish"`
 	Usage   models.Usage        `json:"usage"`
-	Model   string              `json:"model,omitempty"` // that really answered
+	Model   string              `json:"model,omitempty"` // that really answered, as its provider says
+	// Answered is its name in a chain of models, and Tried those that failed before it.
+	Answered string         `json:"answered,omitempty"`
+	Tried    []models.Tried `json:"tried,omitempty"`
+	Cached   bool           `json:"cached,omitempty"`
+	// Cost is nil where nobody counts, and unknown where Unpriced is set.
+	Cost     *models.Money `json:"cost,omitempty"`
+	Unpriced bool          `json:"unpriced,omitempty"`
 	// Calls are the message's tool calls, in order: what was found out about each
 	// by the code that ran then. A replay keeps to it.
 	Calls []checkedCall `json:"calls,omitempty"`
@@ -54,6 +63,7 @@ type checkedCall struct {
 	// Child says that the call is a run of another orchestration, and Toolset whose the
 	// tool is, with the effect that it has: these are no activities of their own.
 	Child   bool          `json:"child,omitempty"`
+	Read    bool          `json:"read,omitempty"` // it is the agent's own readTool
 	Toolset string        `json:"toolset,omitempty"`
 	Effect  *tools.Effect `json:"effect,omitempty"`
 }
@@ -88,8 +98,22 @@ func (a *Agent) chatActivity(o *Options) durable.Definition {
 		}
 		ans, err := a.record(ctx, m, in, resp)
 		ans.Manifest = adopted
+		o.price(&ans, m.Model, resp)
 		return ans, err
 	}, durable.Costly())
+}
+
+// price notes what a turn cost.
+func (o *Options) price(ans *chatAnswer, model string, resp *models.Response) {
+	if o.Prices == nil {
+		return
+	}
+	cost, err := o.Prices.CostOf(model, resp)
+	if err != nil {
+		ans.Unpriced = true
+		return
+	}
+	ans.Cost = &cost
 }
 
 // request makes what the model is told.
@@ -110,6 +134,9 @@ func request(load memory.Loader, m Manifest, in chatInput) (*models.Request, err
 		if !in.Last && (in.Tools == nil || slices.Contains(*in.Tools, t.Name)) {
 			req.Tools = append(req.Tools, t.ToolSpec)
 		}
+	}
+	if in.Results && !in.Last && m.tool(readTool) == nil {
+		req.Tools = append(req.Tools, readResult)
 	}
 	choose(req, m, in)
 	from := 0
@@ -209,7 +236,10 @@ func (a *Agent) record(ctx context.Context, m Manifest, in chatInput, resp *mode
 	if err != nil {
 		return chatAnswer{}, err
 	}
-	ans := chatAnswer{Message: ref, Finish: resp.Finish, Usage: resp.Usage, Model: resp.Model}
+	ans := chatAnswer{
+		Message: ref, Finish: resp.Finish, Usage: resp.Usage, Model: resp.Model,
+		Answered: resp.Answered, Tried: resp.Tried, Cached: resp.Cached,
+	}
 	for _, call := range msg.ToolCalls {
 		c := checkedCall{Tool: call.Name}
 		switch {
@@ -217,6 +247,8 @@ func (a *Agent) record(ctx context.Context, m Manifest, in chatInput, resp *mode
 			c.Problem = "no tools can be called any more: answer with what you have"
 		case in.Tools != nil && m.tool(call.Name) != nil && !slices.Contains(*in.Tools, call.Name):
 			c.Problem = "this tool cannot be called now"
+		case in.Results && call.Name == readTool && m.tool(readTool) == nil:
+			c.Read = true
 		default:
 			c, err = a.check(ctx, m, call, resp.Finish)
 		}

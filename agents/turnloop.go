@@ -25,6 +25,12 @@ func (r *run) turn() (done bool, err error) {
 	res := &r.state.Result
 	res.Turns++
 	res.Usage = res.Usage.Add(ans.Usage)
+	if ans.Cost != nil {
+		res.Cost += *ans.Cost
+	}
+	if ans.Unpriced {
+		res.Unpriced++
+	}
 	msg, err := memory.Message(r.ctx.Load, ans.Message)
 	if err != nil {
 		return false, err
@@ -61,7 +67,7 @@ func (r *run) chat(before beforeAnswer) (chatAnswer, error) {
 func (r *run) ask(before beforeAnswer) (chatAnswer, error) {
 	in := chatInput{
 		Manifest: r.state.Manifest, Head: r.state.Head, Turn: r.state.Result.Turns + 1,
-		Instructions: before.Instructions, Tools: before.Tools, Last: r.state.Last,
+		Instructions: before.Instructions, Tools: before.Tools, Last: r.state.Last, Results: len(r.state.Results) > 0,
 		Free: r.state.Result.ToolCalls > 0 && !r.manifest.KeepToolChoice,
 	}
 	for {

@@ -86,9 +86,13 @@ func (ctx *Context) Rand() *rand.Rand {
 }
 
 // SetCustomStatus sets what clients see as the instance's custom status, as JSON.
-// A value that has no JSON form fails the orchestration.
+// nil, which is null to them, takes back an earlier one. A value that has no JSON form
+// fails the orchestration.
 func (ctx *Context) SetCustomStatus(v any) {
 	p, err := encode(v)
+	if p == nil && err == nil {
+		p = history.Payload("null") // absent would leave the earlier one
+	}
 	if err != nil {
 		ctx.x.fail(fmt.Errorf("custom status: %w", err))
 		return
