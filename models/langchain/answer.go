@@ -45,6 +45,8 @@ func (m *Model) answer(resp *llms.ContentResponse, turn int) (_ *models.Response
 	switch {
 	case choices == 0:
 		return nil, "", &models.Error{Kind: models.KindIncomplete, Provider: m.opts.Provider, Message: "the library returned no answer and no error"}
+	case strings.Contains(strings.ToLower(reason), "error"):
+		return nil, "", &models.Error{Kind: models.KindUnavailable, Provider: m.opts.Provider, Message: "the provider ended the answer with an error: " + models.OneLine(reason, 100)}
 	case !known:
 		return nil, "", &models.Error{Kind: models.KindIncomplete, Provider: m.opts.Provider,
 			Message: fmt.Sprintf("the answer has no reason why it ended, so it may have been cut after %d bytes", text.Len())}
@@ -99,7 +101,7 @@ func finishReason(reason string) (models.FinishReason, bool) {
 		return false
 	}
 	switch {
-	case word == "", word == "null", has("unspecified", "nil>", "error"):
+	case word == "", word == "null", has("unspecified", "nil>"):
 		return "", false
 	case has("length", "max_token", "maxtoken", "token_limit", "context_window"):
 		return models.FinishLength, true

@@ -95,6 +95,19 @@ var byWord = map[string]models.ErrorKind{
 	"unsupported_value":          models.KindInvalidRequest,
 }
 
+// byPhrase is for servers that have no word for it.
+var byPhrase = []struct {
+	phrase string
+	kind   models.ErrorKind
+}{
+	{"maximum context length", models.KindContextLength},
+	{"context length exceeded", models.KindContextLength},
+	{"exceeds the available context size", models.KindContextLength},
+	{"prompt is too long", models.KindContextLength},                   // Anthropic
+	{"exceeds the maximum number of tokens", models.KindContextLength}, // Gemini
+	{"credit balance is too low", models.KindQuota},                    // Anthropic
+}
+
 // classify gives the kind of a failure. The code decides, then the type, then the
 // status; the text only where a server has nothing else to say.
 func classify(status int, w words) models.ErrorKind {
@@ -108,9 +121,9 @@ func classify(status int, w words) models.ErrorKind {
 	}
 	text := strings.ToLower(w.message)
 	if status == 400 || status == 413 || status == 0 {
-		for _, phrase := range []string{"maximum context length", "context length exceeded", "exceeds the available context size"} {
-			if strings.Contains(text, phrase) {
-				return models.KindContextLength
+		for _, p := range byPhrase {
+			if strings.Contains(text, p.phrase) {
+				return p.kind
 			}
 		}
 	}

@@ -21,12 +21,10 @@ const (
 	maxHead = 16 << 10
 	// maxErrorBody bounds what is read of an error's body.
 	maxErrorBody = 1 << 20
-	// maxForeign bounds the body of an answer that a library reads by itself.
-	maxForeign = 64 << 20
 )
 
 // errTooLong ends a body that would not fit into memory.
-var errTooLong = fmt.Errorf("the stream has a line longer than %d MiB, or as much that is not data", maxLine>>20)
+var errTooLong = fmt.Errorf("the answer has a line longer than %d MiB, or too much that is no answer", maxLine>>20)
 
 // Transport notes what the library above it does not tell. Requests whose context
 // carries no [Exchange] pass through it as they are.
@@ -64,7 +62,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	case err != nil:
 		return nil, err
 	case x.watch:
-		resp.Body = &limited{ReadCloser: resp.Body, exchange: x, left: maxForeign}
+		// A library keeps a whole body, while of a stream it keeps the text, which is
+		// counted where it is taken.
+		if media := x.media(); media != "text/event-stream" && media != "application/x-ndjson" {
+			resp.Body = &limited{ReadCloser: resp.Body, exchange: x, left: maxLine}
+		}
 	default:
 		resp.Body = &eventBody{body: resp.Body, exchange: x}
 	}
