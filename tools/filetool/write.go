@@ -192,7 +192,7 @@ func (in editIn) occurs(data []byte) (int, error) {
 		return 0, errors.New("it does not have the old piece: read the file, and give the piece exactly as it is there")
 	}
 	count := bytes.Count(data, old)
-	again := bytes.Index(data[first+1:], old) >= 0 // it may overlap with itself, which Count does not count
+	again := bytes.Contains(data[first+1:], old) // it may overlap with itself, which Count does not count
 	if again && !in.All {
 		return 0, fmt.Errorf("it has the old piece %d times: give more of what is around it, or set all", max(count, 2))
 	}
