@@ -41,6 +41,8 @@ var layers = []layer{
 	{path: "evals", below: []string{"scenario"}},
 	{path: "scenario", below: []string{"orchestrator", "models/..."}},
 	{path: "orchestrator", below: []string{"agents"}},
+	// It tells clients what its own client tells servers.
+	{path: "agents/mcpserver", below: []string{"agents", "tools/..."}},
 	{path: "agents", below: []string{"memory", "models", "tools", "prompts", "durable"}},
 	{path: "agents/...", below: []string{"agents"}},
 	{path: "memory", below: []string{"models", "durable"}},
@@ -74,6 +76,8 @@ var layers = []layer{
 	{path: "durable/store", below: []string{"durable/history"},
 		owners: []string{"durable", "durable/taskhub", "durable/engine", "durable/store/...", "durable/store/storetest", "durable/durabletest", "internal/bench"}},
 	{path: "durable/history", below: []string{"internal/protocol"}},
+	// It finds the programs that tests run.
+	{path: "internal/nodeparts", support: true},
 	{path: "internal/protocol", owners: []string{"durable/history", "durable/taskhub", "internal/bench/remote"}},
 }
 
@@ -93,6 +97,7 @@ var foreign = []struct {
 }{
 	{"github.com/sashabaranov/go-openai", []string{"models/..."}},
 	{"github.com/tmc/langchaingo", []string{"models/..."}},
+	{"github.com/modelcontextprotocol/go-sdk", []string{"tools/...", "agents/mcpserver"}},
 	{"github.com/spf13/cobra", []string{"internal/cli", "internal/cli/..."}},
 	{"zombiezen.com/go/sqlite", []string{"durable/store/...", "internal/bench"}},
 	{"modernc.org/sqlite", []string{"durable/store/..."}},
