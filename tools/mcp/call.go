@@ -65,6 +65,8 @@ func (r *remote) once(ctx context.Context, c *session, arguments json.RawMessage
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends a stream that goes on after its answer
 	defer context.AfterFunc(r.server.ctx, cancel)()
+	c.calls.Add(1)
+	defer c.calls.Add(-1)
 	p := &sdk.CallToolParams{Name: r.name, Arguments: arguments, Meta: sdk.Meta{}}
 	if key := tools.Key(ctx); key != "" {
 		p.Meta[KeyMeta] = key

@@ -69,9 +69,12 @@ func (s *Server) Tools(ctx context.Context) ([]tools.Tool, error) {
 			return slices.Clone(l.tools), nil
 		}
 		c.stale.Store(true)
-		if unusable := (*listError)(nil); !errors.As(err, &unusable) {
-			s.drop(c) // it may have broken, or hang
-			if n < tries && ctx.Err() == nil && s.ctx.Err() == nil {
+		if unusable := (*listError)(nil); !errors.As(err, &unusable) && s.ctx.Err() == nil {
+			slow := errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil
+			if !slow || c.calls.Load() == 0 { // one that is busy is not cut off in the middle of its work
+				s.drop(c)
+			}
+			if n < tries && !slow {
 				continue
 			}
 		}

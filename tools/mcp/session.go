@@ -27,8 +27,9 @@ type session struct {
 	close func()        // ends it, once
 	began time.Time
 
-	stale    atomic.Bool // the list of tools has changed
-	announce bool        // the server says when it does
+	stale    atomic.Bool  // the list of tools has changed
+	calls    atomic.Int32 // under way
+	announce bool         // the server says when it does
 
 	mu       sync.Mutex
 	tokens   int
@@ -140,7 +141,7 @@ func backoff(quick int) time.Duration {
 	if quick <= 0 {
 		return 0
 	}
-	return min(50*time.Millisecond<<min(quick, 10), 15*time.Second)
+	return min(50*time.Millisecond<<min(quick-1, 10), 15*time.Second)
 }
 
 // ended takes note of a session's end.
@@ -221,12 +222,16 @@ func (s *Server) adopt(c *session, legacy bool) (*session, error) {
 	return c, nil
 }
 
-// drop ends a session that is of no use any more, though the connection may not know it.
+// drop ends a session that is of no use any more, though the connection may not know it. It does not wait: over HTTP
+// other calls may still be answered, and the session ends after them.
 func (s *Server) drop(c *session) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return // Close ends it
+	}
 	if s.session == c {
 		s.session = nil
 	}
-	s.mu.Unlock()
-	c.close()
+	s.wg.Go(c.close)
 }
