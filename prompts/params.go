@@ -13,20 +13,22 @@ import (
 // Params are what a prompt asks of the model that it is sent to: those of its author, which a caller may follow or
 // replace one by one. What a prompt does not say is the zero value.
 type Params struct {
-	// Temperature is from 0 to 2, TopP from 0 to 1.
-	Temperature, TopP *float64
+	// Temperature is from 0 to 2.
+	Temperature *float64 `json:"temperature,omitempty"`
+	// TopP is from 0 to 1.
+	TopP *float64 `json:"topP,omitempty"`
 	// MaxTokens bounds the answer, reasoning included. It is at least 1, or 0 if the prompt does not say.
-	MaxTokens int
+	MaxTokens int `json:"maxTokens,omitempty"`
 	// Seed makes answers repeat themselves as far as the provider can.
-	Seed *int
+	Seed *int `json:"seed,omitempty"`
 	// Stop are texts at which the answer ends. None is empty.
-	Stop []string
+	Stop []string `json:"stop,omitempty"`
 	// ToolChoice is "auto", "none", "required" or the name of a tool.
-	ToolChoice string
+	ToolChoice string `json:"toolChoice,omitempty"`
 	// ParallelToolCalls allows or forbids several calls in one answer.
-	ParallelToolCalls *bool
+	ParallelToolCalls *bool `json:"parallelToolCalls,omitempty"`
 	// ReasoningEffort is how much a reasoning model thinks, in its provider's words: "low", "high".
-	ReasoningEffort string
+	ReasoningEffort string `json:"reasoningEffort,omitempty"`
 }
 
 // clone gives a copy that shares nothing.
