@@ -6,7 +6,6 @@ import (
 	"iter"
 
 	"github.com/agentrun-dev/agentrun/durable"
-	"github.com/agentrun-dev/agentrun/durable/history"
 )
 
 // Runtime runs agents, and orchestrations of them, in this process.
@@ -57,20 +56,18 @@ func (a *Agent) Wait(ctx context.Context, c *durable.Client, id string) (Result,
 	return a.run.Wait(ctx, c, id)
 }
 
-// Run starts a run of the agent and gives its events as they come; the last one is
-// of kind EventEnd and has the result, or else the sequence ends with an error.
-// Leaving the loop leaves the run going; it is in the store.
+// Run starts a run of the agent and gives its events as they come, see [Follow]; the
+// last one is of kind EventEnd and has the result, or else the sequence ends with an
+// error. Leaving the loop leaves the run going; it is in the store, and Follow goes on
+// with the Cursor of the last event. It may be ranged over once.
 func (a *Agent) Run(ctx context.Context, rt *Runtime, input any, opts ...CallOption) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		id := newRunID()
-		f := rt.stream.Follow(id)
-		defer f.Stop()
-		opts = append(opts, With(durable.WithInstanceID(id)))
-		if _, err := a.Schedule(ctx, rt.Client(), input, opts...); err != nil {
+		id, err := a.Schedule(ctx, rt.Client(), input, opts...)
+		if err != nil {
 			yield(Event{}, err)
 			return
 		}
-		for ev, err := range f.Events(ctx, rt) {
+		for ev, err := range Follow(ctx, rt.Client(), id, "") {
 			if err == nil && ev.Kind == EventEnd && ev.Error != "" {
 				err = fmt.Errorf("agent %s: %s", a.config.Name, ev.Error)
 			}
@@ -102,6 +99,3 @@ func (f *Follower) Events(ctx context.Context, rt *Runtime) iter.Seq2[Event, err
 		}
 	}
 }
-
-// newRunID makes the id of a run, as the engine does: 32 hex digits.
-func newRunID() string { return history.HashOf([]byte(nonce())).String()[:32] }

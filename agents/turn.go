@@ -196,20 +196,21 @@ func witness(ctx context.Context, what, name string) {
 }
 
 func (o *Options) stream(ctx context.Context, model models.Model, req *models.Request, turn int) (*models.Response, error) {
-	info, _ := durable.Info(ctx)
-	offset := 0
+	t := o.newTry(ctx, req.Agent, turn)
 	for ev, err := range models.Checked(model.Generate(ctx, req)) {
 		switch {
 		case err != nil:
+			t.superseded(err)
 			return nil, err
 		case ev.Response != nil:
 			return ev.Response, nil
-		case ev.Delta != "" && o.OnDelta != nil:
-			o.OnDelta(Delta{Instance: info.Instance, Agent: req.Agent, Turn: turn, Attempt: info.Attempt, Offset: offset, Text: ev.Delta})
-			offset += len(ev.Delta)
+		case ev.Delta != "":
+			t.delta(ev.Delta)
 		}
 	}
-	return nil, errors.New("the model's stream ended without an answer")
+	err := errors.New("the model's stream ended without an answer")
+	t.superseded(err)
+	return nil, err
 }
 
 // modelFailure makes the error that is recorded: tried again where that can help.
@@ -330,12 +331,13 @@ func checkOutput(want *models.OutputSchema, text string) (string, error) {
 
 // Delta is a piece of a model's answer as it comes. It is provisional: the answer
 // counts once its turn is committed. When a turn is tried again, its deltas begin
-// anew at offset 0 with a higher Attempt, and those before are void.
+// anew at offset 0 with another Try, and those before are void.
 type Delta struct {
 	Instance string // the agent's run
 	Agent    string
 	Turn     int
 	Attempt  int
-	Offset   int // bytes of this attempt's text before Text
+	Try      string // names the stream of text
+	Offset   int    // bytes of this try's text before Text
 	Text     string
 }
