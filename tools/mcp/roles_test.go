@@ -155,7 +155,7 @@ var roles = map[string]func(){
 					map[string]any{"type": "audio", "mimeType": "audio/wav", "data": "AAAA"},
 					map[string]any{"type": "image", "mimeType": "text/html", "data": "AAAA"},
 					map[string]any{"type": "resource", "resource": map[string]any{"uri": "file:///a.bin", "mimeType": "application/zip", "blob": "AAAA"}},
-					map[string]any{"type": "resource", "resource": map[string]any{"uri": "file:///a.png", "mimeType": "image/png", "blob": "AAAA"}},
+					map[string]any{"type": "resource", "resource": map[string]any{"uri": "file:///a.png", "mimeType": "image/png", "blob": "iVBORw0KGgo="}},
 					map[string]any{"type": "resource_link", "uri": "file:///b", "name": "b", "description": "another"},
 				},
 				"structuredContent": map[string]any{"id": json.RawMessage("9007199254740993"), "ok": true},
