@@ -9,6 +9,7 @@ import (
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/durable/live"
 	"github.com/agentrun-dev/agentrun/durable/store"
 )
 
@@ -194,4 +195,17 @@ func (h *hub) History(ctx context.Context, id, execution string) iter.Seq2[*hist
 
 func (h *hub) Payload(ctx context.Context, hash history.Hash) ([]byte, error) {
 	return ask(ctx, h, func(ctx context.Context, e *engine.Engine, _ int) ([]byte, error) { return e.Payload(ctx, hash) })
+}
+
+func (h *hub) Publish(ctx context.Context, id string, data []byte) error {
+	return do(ctx, h, func(ctx context.Context, e *engine.Engine) error { return e.Publish(ctx, id, data) })
+}
+
+// Watch ends with the life that it began in, as one of a program that is killed does.
+func (h *hub) Watch(ctx context.Context) (live.Watch, error) {
+	l, err := h.run.current()
+	if err != nil {
+		return nil, err
+	}
+	return l.engine.Watch(ctx)
 }
