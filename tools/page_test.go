@@ -48,6 +48,7 @@ func FuzzPageOf(f *testing.F) {
 	f.Add("a€😀b", 1)
 	f.Add(strings.Repeat("\x80", 10), 2)
 	f.Add("", 3)
+	f.Add("\n\xac000", 1)
 	f.Fuzz(func(t *testing.T, text string, limit int) {
 		limit = max(1, limit&0xff)
 		var all strings.Builder

@@ -132,14 +132,17 @@ func truncate(content string, limit int) string {
 	return fmt.Sprintf("%s\n[truncated: %d of %d bytes left out]", content[:cut], len(content)-cut, len(content))
 }
 
-// boundary returns the last place between two characters of s that is not after at. In what is no UTF-8 it is at.
+// boundary returns at, or where the character begins that at is in the middle of.
 func boundary(s string, at int) int {
 	if at >= len(s) {
 		return len(s)
 	}
-	for cut := at; cut >= 0 && cut > at-utf8.UTFMax; cut-- {
-		if utf8.RuneStart(s[cut]) {
-			return cut
+	for start := at - 1; start >= 0 && start > at-utf8.UTFMax; start-- {
+		if utf8.RuneStart(s[start]) {
+			if _, size := utf8.DecodeRuneInString(s[start:]); start+size > at {
+				return start
+			}
+			break
 		}
 	}
 	return at

@@ -100,6 +100,7 @@ func TestSearch(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add("a\nbb\nccc", 3)
 	f.Add("€€€\n€", 4)
+	f.Add("\n\xac000", 4)
 	f.Fuzz(func(t *testing.T, text string, limit int) {
 		limit = max(1, limit&0xff)
 		var all strings.Builder
