@@ -209,3 +209,7 @@ func (h *hub) Watch(ctx context.Context) (live.Watch, error) {
 	}
 	return l.engine.Watch(ctx)
 }
+
+func (h *hub) OutsideEffects(ctx context.Context, id string) (*engine.Effects, error) {
+	return ask(ctx, h, func(ctx context.Context, e *engine.Engine, _ int) (*engine.Effects, error) { return e.OutsideEffects(ctx, id) })
+}

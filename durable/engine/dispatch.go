@@ -2,10 +2,7 @@ package engine
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"strconv"
 	"sync"
 	"time"
 
@@ -135,16 +132,7 @@ func (c *call) end(record bool) bool {
 // and after each crash, continue-as-new and rewind, and no other call has it. It
 // is made when it is asked for, which most calls never are.
 func (c *call) idempotencyKey() string {
-	logical := c.ev.Call
-	if logical == 0 {
-		logical = c.ev.ID // written by someone who numbers no calls
-	}
-	h := sha256.New()
-	for _, s := range []string{c.hub, c.in.id, c.origin, strconv.Itoa(int(c.generation)), strconv.Itoa(int(logical))} {
-		h.Write([]byte(s))
-		h.Write([]byte{0})
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	return Keys{Seed: seed(c.hub, c.in.id, c.origin, c.generation)}.Of(c.ev)
 }
 
 // dispatcher starts calls, at most max at once, in the order of a queue. Calls

@@ -61,6 +61,8 @@ type Hub interface {
 	Executions(ctx context.Context, id string) ([]string, error)
 	// History streams the history of one execution; "" is the current one.
 	History(ctx context.Context, id, execution string) iter.Seq2[*history.Event, error]
+	// OutsideEffects tells what is known of an instance's effects outside.
+	OutsideEffects(ctx context.Context, id string) (*engine.Effects, error)
 	// Payload gives a payload by its hash.
 	Payload(ctx context.Context, h history.Hash) ([]byte, error)
 

@@ -61,6 +61,7 @@ var methods = map[string]need{
 	protocol.Local_Payload_FullMethodName:    {role: access.Reader},
 	protocol.Local_Watch_FullMethodName:      {role: access.Reader},
 	protocol.Local_Publish_FullMethodName:    {role: access.Worker},
+	protocol.Local_Effects_FullMethodName:    {role: access.Reader},
 
 	// What looks after a server has no token.
 	grpc_health_v1.Health_Check_FullMethodName: {open: true},

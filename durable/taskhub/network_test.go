@@ -122,7 +122,7 @@ var may = map[string]string{
 
 	"CreateTaskHub": "a", "DeleteTaskHub": "a",
 
-	"Handshake": "rowa", "Query": "rowa", "Executions": "rowa", "History": "rowa", "Payload": "rowa", "ListHubs": "rowa",
+	"Handshake": "rowa", "Query": "rowa", "Executions": "rowa", "History": "rowa", "Payload": "rowa", "Effects": "rowa", "ListHubs": "rowa",
 	"Watch": "rowa", "Publish": "wa",
 }
 

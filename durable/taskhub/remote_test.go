@@ -161,6 +161,8 @@ func TestSameAnswers(t *testing.T) {
 		{"history of the old one", func(h taskhub.Hub) answer { return events(h, ctx, "again", old[0]) }},
 		{"history of a wrong one", func(h taskhub.Hub) answer { return events(h, ctx, "again", "0") }},
 		{"history of none", func(h taskhub.Hub) answer { return events(h, ctx, "nobody", "") }},
+		{"effects of none", func(h taskhub.Hub) answer { return of(h.OutsideEffects(ctx, "nobody")) }},
+		{"effects of an entity", func(h taskhub.Hub) answer { return of(h.OutsideEffects(ctx, "@count@a")) }},
 		{"get none", func(h taskhub.Hub) answer { return of(h.Get(ctx, "nobody", true)) }},
 		{"get an entity", func(h taskhub.Hub) answer { return of(h.Get(ctx, "@count@a", true)) }},
 		{"entity", func(h taskhub.Hub) answer { return of(h.Entity(ctx, "@count@a")) }},
@@ -224,6 +226,7 @@ func TestSameAnswers(t *testing.T) {
 			questions = append(questions, question{fmt.Sprintf("get %s, data %v", id, data),
 				func(h taskhub.Hub) answer { return of(h.Get(ctx, id, data)) }})
 		}
+		questions = append(questions, question{"effects of " + id, func(h taskhub.Hub) answer { return of(h.OutsideEffects(ctx, id)) }})
 		questions = append(questions, question{"history of " + id, func(h taskhub.Hub) answer { return events(h, ctx, id, "") }})
 	}
 	for _, id := range ended {

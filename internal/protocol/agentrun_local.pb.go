@@ -633,6 +633,258 @@ func (x *PayloadPart) GetData() []byte {
 	return nil
 }
 
+type EffectsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	InstanceId    string                 `protobuf:"bytes,1,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EffectsRequest) Reset() {
+	*x = EffectsRequest{}
+	mi := &file_agentrun_local_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EffectsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EffectsRequest) ProtoMessage() {}
+
+func (x *EffectsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agentrun_local_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EffectsRequest.ProtoReflect.Descriptor instead.
+func (*EffectsRequest) Descriptor() ([]byte, []int) {
+	return file_agentrun_local_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *EffectsRequest) GetInstanceId() string {
+	if x != nil {
+		return x.InstanceId
+	}
+	return ""
+}
+
+// EffectsPart has some of the records, or of the keys. An instance without either is a stream without
+// parts.
+type EffectsPart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Records       []*EffectRecord        `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"` // in the order of their intents
+	Keys          []*ExecutionKeys       `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`       // oldest execution first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EffectsPart) Reset() {
+	*x = EffectsPart{}
+	mi := &file_agentrun_local_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EffectsPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EffectsPart) ProtoMessage() {}
+
+func (x *EffectsPart) ProtoReflect() protoreflect.Message {
+	mi := &file_agentrun_local_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EffectsPart.ProtoReflect.Descriptor instead.
+func (*EffectsPart) Descriptor() ([]byte, []int) {
+	return file_agentrun_local_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *EffectsPart) GetRecords() []*EffectRecord {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+func (x *EffectsPart) GetKeys() []*ExecutionKeys {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+// EffectRecord is one attempt of an at-most-once activity.
+type EffectRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId   string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	Task          int32                  `protobuf:"varint,2,opt,name=task,proto3" json:"task,omitempty"` // the event of the execution that scheduled it
+	Activity      string                 `protobuf:"bytes,3,opt,name=activity,proto3" json:"activity,omitempty"`
+	Key           string                 `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
+	Intent        *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=intent,proto3" json:"intent,omitempty"`
+	Receipt       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=receipt,proto3" json:"receipt,omitempty"` // absent: none
+	Failed        bool                   `protobuf:"varint,7,opt,name=failed,proto3" json:"failed,omitempty"`
+	Running       bool                   `protobuf:"varint,8,opt,name=running,proto3" json:"running,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EffectRecord) Reset() {
+	*x = EffectRecord{}
+	mi := &file_agentrun_local_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EffectRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EffectRecord) ProtoMessage() {}
+
+func (x *EffectRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_agentrun_local_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EffectRecord.ProtoReflect.Descriptor instead.
+func (*EffectRecord) Descriptor() ([]byte, []int) {
+	return file_agentrun_local_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *EffectRecord) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *EffectRecord) GetTask() int32 {
+	if x != nil {
+		return x.Task
+	}
+	return 0
+}
+
+func (x *EffectRecord) GetActivity() string {
+	if x != nil {
+		return x.Activity
+	}
+	return ""
+}
+
+func (x *EffectRecord) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *EffectRecord) GetIntent() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Intent
+	}
+	return nil
+}
+
+func (x *EffectRecord) GetReceipt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+func (x *EffectRecord) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
+}
+
+func (x *EffectRecord) GetRunning() bool {
+	if x != nil {
+		return x.Running
+	}
+	return false
+}
+
+// ExecutionKeys is what the idempotency keys of an execution's activities are made of.
+type ExecutionKeys struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ExecutionId   string                 `protobuf:"bytes,1,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	Seed          []byte                 `protobuf:"bytes,2,opt,name=seed,proto3" json:"seed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecutionKeys) Reset() {
+	*x = ExecutionKeys{}
+	mi := &file_agentrun_local_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecutionKeys) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecutionKeys) ProtoMessage() {}
+
+func (x *ExecutionKeys) ProtoReflect() protoreflect.Message {
+	mi := &file_agentrun_local_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecutionKeys.ProtoReflect.Descriptor instead.
+func (*ExecutionKeys) Descriptor() ([]byte, []int) {
+	return file_agentrun_local_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ExecutionKeys) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *ExecutionKeys) GetSeed() []byte {
+	if x != nil {
+		return x.Seed
+	}
+	return nil
+}
+
 type ListHubsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -641,7 +893,7 @@ type ListHubsRequest struct {
 
 func (x *ListHubsRequest) Reset() {
 	*x = ListHubsRequest{}
-	mi := &file_agentrun_local_proto_msgTypes[10]
+	mi := &file_agentrun_local_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -653,7 +905,7 @@ func (x *ListHubsRequest) String() string {
 func (*ListHubsRequest) ProtoMessage() {}
 
 func (x *ListHubsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agentrun_local_proto_msgTypes[10]
+	mi := &file_agentrun_local_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -666,7 +918,7 @@ func (x *ListHubsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHubsRequest.ProtoReflect.Descriptor instead.
 func (*ListHubsRequest) Descriptor() ([]byte, []int) {
-	return file_agentrun_local_proto_rawDescGZIP(), []int{10}
+	return file_agentrun_local_proto_rawDescGZIP(), []int{14}
 }
 
 type ListHubsResponse struct {
@@ -678,7 +930,7 @@ type ListHubsResponse struct {
 
 func (x *ListHubsResponse) Reset() {
 	*x = ListHubsResponse{}
-	mi := &file_agentrun_local_proto_msgTypes[11]
+	mi := &file_agentrun_local_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -690,7 +942,7 @@ func (x *ListHubsResponse) String() string {
 func (*ListHubsResponse) ProtoMessage() {}
 
 func (x *ListHubsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agentrun_local_proto_msgTypes[11]
+	mi := &file_agentrun_local_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -703,7 +955,7 @@ func (x *ListHubsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHubsResponse.ProtoReflect.Descriptor instead.
 func (*ListHubsResponse) Descriptor() ([]byte, []int) {
-	return file_agentrun_local_proto_rawDescGZIP(), []int{11}
+	return file_agentrun_local_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListHubsResponse) GetNames() []string {
@@ -723,7 +975,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_agentrun_local_proto_msgTypes[12]
+	mi := &file_agentrun_local_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -735,7 +987,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agentrun_local_proto_msgTypes[12]
+	mi := &file_agentrun_local_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -748,7 +1000,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_agentrun_local_proto_rawDescGZIP(), []int{12}
+	return file_agentrun_local_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchRequest) GetAdd() []string {
@@ -777,7 +1029,7 @@ type WatchChange struct {
 
 func (x *WatchChange) Reset() {
 	*x = WatchChange{}
-	mi := &file_agentrun_local_proto_msgTypes[13]
+	mi := &file_agentrun_local_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -789,7 +1041,7 @@ func (x *WatchChange) String() string {
 func (*WatchChange) ProtoMessage() {}
 
 func (x *WatchChange) ProtoReflect() protoreflect.Message {
-	mi := &file_agentrun_local_proto_msgTypes[13]
+	mi := &file_agentrun_local_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -802,7 +1054,7 @@ func (x *WatchChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchChange.ProtoReflect.Descriptor instead.
 func (*WatchChange) Descriptor() ([]byte, []int) {
-	return file_agentrun_local_proto_rawDescGZIP(), []int{13}
+	return file_agentrun_local_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WatchChange) GetId() string {
@@ -843,7 +1095,7 @@ type PublishRequest struct {
 
 func (x *PublishRequest) Reset() {
 	*x = PublishRequest{}
-	mi := &file_agentrun_local_proto_msgTypes[14]
+	mi := &file_agentrun_local_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -855,7 +1107,7 @@ func (x *PublishRequest) String() string {
 func (*PublishRequest) ProtoMessage() {}
 
 func (x *PublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agentrun_local_proto_msgTypes[14]
+	mi := &file_agentrun_local_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -868,7 +1120,7 @@ func (x *PublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
 func (*PublishRequest) Descriptor() ([]byte, []int) {
-	return file_agentrun_local_proto_rawDescGZIP(), []int{14}
+	return file_agentrun_local_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PublishRequest) GetId() string {
@@ -893,7 +1145,7 @@ type PublishResponse struct {
 
 func (x *PublishResponse) Reset() {
 	*x = PublishResponse{}
-	mi := &file_agentrun_local_proto_msgTypes[15]
+	mi := &file_agentrun_local_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +1157,7 @@ func (x *PublishResponse) String() string {
 func (*PublishResponse) ProtoMessage() {}
 
 func (x *PublishResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agentrun_local_proto_msgTypes[15]
+	mi := &file_agentrun_local_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +1170,7 @@ func (x *PublishResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishResponse.ProtoReflect.Descriptor instead.
 func (*PublishResponse) Descriptor() ([]byte, []int) {
-	return file_agentrun_local_proto_rawDescGZIP(), []int{15}
+	return file_agentrun_local_proto_rawDescGZIP(), []int{19}
 }
 
 var File_agentrun_local_proto protoreflect.FileDescriptor
@@ -972,7 +1224,25 @@ const file_agentrun_local_proto_rawDesc = "" +
 	"\x0ePayloadRequest\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\fR\x04hash\"!\n" +
 	"\vPayloadPart\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data\"\x11\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"1\n" +
+	"\x0eEffectsRequest\x12\x1f\n" +
+	"\vinstance_id\x18\x01 \x01(\tR\n" +
+	"instanceId\"~\n" +
+	"\vEffectsPart\x129\n" +
+	"\arecords\x18\x01 \x03(\v2\x1f.agentrun.local.v1.EffectRecordR\arecords\x124\n" +
+	"\x04keys\x18\x02 \x03(\v2 .agentrun.local.v1.ExecutionKeysR\x04keys\"\x8f\x02\n" +
+	"\fEffectRecord\x12!\n" +
+	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x12\n" +
+	"\x04task\x18\x02 \x01(\x05R\x04task\x12\x1a\n" +
+	"\bactivity\x18\x03 \x01(\tR\bactivity\x12\x10\n" +
+	"\x03key\x18\x04 \x01(\tR\x03key\x122\n" +
+	"\x06intent\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x06intent\x124\n" +
+	"\areceipt\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\areceipt\x12\x16\n" +
+	"\x06failed\x18\a \x01(\bR\x06failed\x12\x18\n" +
+	"\arunning\x18\b \x01(\bR\arunning\"F\n" +
+	"\rExecutionKeys\x12!\n" +
+	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x12\n" +
+	"\x04seed\x18\x02 \x01(\fR\x04seed\"\x11\n" +
 	"\x0fListHubsRequest\"(\n" +
 	"\x10ListHubsResponse\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\"8\n" +
@@ -987,14 +1257,15 @@ const file_agentrun_local_proto_rawDesc = "" +
 	"\x0ePublishRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\x11\n" +
-	"\x0fPublishResponse2\x9b\x05\n" +
+	"\x0fPublishResponse2\xeb\x05\n" +
 	"\x05Local\x12V\n" +
 	"\tHandshake\x12#.agentrun.local.v1.HandshakeRequest\x1a$.agentrun.local.v1.HandshakeResponse\x12J\n" +
 	"\x05Query\x12\x1f.agentrun.local.v1.QueryRequest\x1a .agentrun.local.v1.QueryResponse\x12Y\n" +
 	"\n" +
 	"Executions\x12$.agentrun.local.v1.ExecutionsRequest\x1a%.agentrun.local.v1.ExecutionsResponse\x12N\n" +
 	"\aHistory\x12!.agentrun.local.v1.HistoryRequest\x1a\x1e.agentrun.local.v1.HistoryRows0\x01\x12N\n" +
-	"\aPayload\x12!.agentrun.local.v1.PayloadRequest\x1a\x1e.agentrun.local.v1.PayloadPart0\x01\x12S\n" +
+	"\aPayload\x12!.agentrun.local.v1.PayloadRequest\x1a\x1e.agentrun.local.v1.PayloadPart0\x01\x12N\n" +
+	"\aEffects\x12!.agentrun.local.v1.EffectsRequest\x1a\x1e.agentrun.local.v1.EffectsPart0\x01\x12S\n" +
 	"\bListHubs\x12\".agentrun.local.v1.ListHubsRequest\x1a#.agentrun.local.v1.ListHubsResponse\x12L\n" +
 	"\x05Watch\x12\x1f.agentrun.local.v1.WatchRequest\x1a\x1e.agentrun.local.v1.WatchChange(\x010\x01\x12P\n" +
 	"\aPublish\x12!.agentrun.local.v1.PublishRequest\x1a\".agentrun.local.v1.PublishResponseB4Z2github.com/agentrun-dev/agentrun/internal/protocolb\x06proto3"
@@ -1011,7 +1282,7 @@ func file_agentrun_local_proto_rawDescGZIP() []byte {
 	return file_agentrun_local_proto_rawDescData
 }
 
-var file_agentrun_local_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_agentrun_local_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_agentrun_local_proto_goTypes = []any{
 	(*HandshakeRequest)(nil),      // 0: agentrun.local.v1.HandshakeRequest
 	(*HandshakeResponse)(nil),     // 1: agentrun.local.v1.HandshakeResponse
@@ -1023,47 +1294,57 @@ var file_agentrun_local_proto_goTypes = []any{
 	(*HistoryRows)(nil),           // 7: agentrun.local.v1.HistoryRows
 	(*PayloadRequest)(nil),        // 8: agentrun.local.v1.PayloadRequest
 	(*PayloadPart)(nil),           // 9: agentrun.local.v1.PayloadPart
-	(*ListHubsRequest)(nil),       // 10: agentrun.local.v1.ListHubsRequest
-	(*ListHubsResponse)(nil),      // 11: agentrun.local.v1.ListHubsResponse
-	(*WatchRequest)(nil),          // 12: agentrun.local.v1.WatchRequest
-	(*WatchChange)(nil),           // 13: agentrun.local.v1.WatchChange
-	(*PublishRequest)(nil),        // 14: agentrun.local.v1.PublishRequest
-	(*PublishResponse)(nil),       // 15: agentrun.local.v1.PublishResponse
-	nil,                           // 16: agentrun.local.v1.QueryRequest.TagsEntry
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
-	(OrchestrationStatus)(0),      // 18: OrchestrationStatus
-	(*OrchestrationState)(nil),    // 19: OrchestrationState
+	(*EffectsRequest)(nil),        // 10: agentrun.local.v1.EffectsRequest
+	(*EffectsPart)(nil),           // 11: agentrun.local.v1.EffectsPart
+	(*EffectRecord)(nil),          // 12: agentrun.local.v1.EffectRecord
+	(*ExecutionKeys)(nil),         // 13: agentrun.local.v1.ExecutionKeys
+	(*ListHubsRequest)(nil),       // 14: agentrun.local.v1.ListHubsRequest
+	(*ListHubsResponse)(nil),      // 15: agentrun.local.v1.ListHubsResponse
+	(*WatchRequest)(nil),          // 16: agentrun.local.v1.WatchRequest
+	(*WatchChange)(nil),           // 17: agentrun.local.v1.WatchChange
+	(*PublishRequest)(nil),        // 18: agentrun.local.v1.PublishRequest
+	(*PublishResponse)(nil),       // 19: agentrun.local.v1.PublishResponse
+	nil,                           // 20: agentrun.local.v1.QueryRequest.TagsEntry
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(OrchestrationStatus)(0),      // 22: OrchestrationStatus
+	(*OrchestrationState)(nil),    // 23: OrchestrationState
 }
 var file_agentrun_local_proto_depIdxs = []int32{
-	17, // 0: agentrun.local.v1.HandshakeResponse.since:type_name -> google.protobuf.Timestamp
-	18, // 1: agentrun.local.v1.QueryRequest.statuses:type_name -> OrchestrationStatus
-	17, // 2: agentrun.local.v1.QueryRequest.created_from:type_name -> google.protobuf.Timestamp
-	17, // 3: agentrun.local.v1.QueryRequest.created_to:type_name -> google.protobuf.Timestamp
-	16, // 4: agentrun.local.v1.QueryRequest.tags:type_name -> agentrun.local.v1.QueryRequest.TagsEntry
-	17, // 5: agentrun.local.v1.QueryRequest.completed_from:type_name -> google.protobuf.Timestamp
-	17, // 6: agentrun.local.v1.QueryRequest.completed_to:type_name -> google.protobuf.Timestamp
-	19, // 7: agentrun.local.v1.QueryResponse.instances:type_name -> OrchestrationState
-	0,  // 8: agentrun.local.v1.Local.Handshake:input_type -> agentrun.local.v1.HandshakeRequest
-	2,  // 9: agentrun.local.v1.Local.Query:input_type -> agentrun.local.v1.QueryRequest
-	4,  // 10: agentrun.local.v1.Local.Executions:input_type -> agentrun.local.v1.ExecutionsRequest
-	6,  // 11: agentrun.local.v1.Local.History:input_type -> agentrun.local.v1.HistoryRequest
-	8,  // 12: agentrun.local.v1.Local.Payload:input_type -> agentrun.local.v1.PayloadRequest
-	10, // 13: agentrun.local.v1.Local.ListHubs:input_type -> agentrun.local.v1.ListHubsRequest
-	12, // 14: agentrun.local.v1.Local.Watch:input_type -> agentrun.local.v1.WatchRequest
-	14, // 15: agentrun.local.v1.Local.Publish:input_type -> agentrun.local.v1.PublishRequest
-	1,  // 16: agentrun.local.v1.Local.Handshake:output_type -> agentrun.local.v1.HandshakeResponse
-	3,  // 17: agentrun.local.v1.Local.Query:output_type -> agentrun.local.v1.QueryResponse
-	5,  // 18: agentrun.local.v1.Local.Executions:output_type -> agentrun.local.v1.ExecutionsResponse
-	7,  // 19: agentrun.local.v1.Local.History:output_type -> agentrun.local.v1.HistoryRows
-	9,  // 20: agentrun.local.v1.Local.Payload:output_type -> agentrun.local.v1.PayloadPart
-	11, // 21: agentrun.local.v1.Local.ListHubs:output_type -> agentrun.local.v1.ListHubsResponse
-	13, // 22: agentrun.local.v1.Local.Watch:output_type -> agentrun.local.v1.WatchChange
-	15, // 23: agentrun.local.v1.Local.Publish:output_type -> agentrun.local.v1.PublishResponse
-	16, // [16:24] is the sub-list for method output_type
-	8,  // [8:16] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	21, // 0: agentrun.local.v1.HandshakeResponse.since:type_name -> google.protobuf.Timestamp
+	22, // 1: agentrun.local.v1.QueryRequest.statuses:type_name -> OrchestrationStatus
+	21, // 2: agentrun.local.v1.QueryRequest.created_from:type_name -> google.protobuf.Timestamp
+	21, // 3: agentrun.local.v1.QueryRequest.created_to:type_name -> google.protobuf.Timestamp
+	20, // 4: agentrun.local.v1.QueryRequest.tags:type_name -> agentrun.local.v1.QueryRequest.TagsEntry
+	21, // 5: agentrun.local.v1.QueryRequest.completed_from:type_name -> google.protobuf.Timestamp
+	21, // 6: agentrun.local.v1.QueryRequest.completed_to:type_name -> google.protobuf.Timestamp
+	23, // 7: agentrun.local.v1.QueryResponse.instances:type_name -> OrchestrationState
+	12, // 8: agentrun.local.v1.EffectsPart.records:type_name -> agentrun.local.v1.EffectRecord
+	13, // 9: agentrun.local.v1.EffectsPart.keys:type_name -> agentrun.local.v1.ExecutionKeys
+	21, // 10: agentrun.local.v1.EffectRecord.intent:type_name -> google.protobuf.Timestamp
+	21, // 11: agentrun.local.v1.EffectRecord.receipt:type_name -> google.protobuf.Timestamp
+	0,  // 12: agentrun.local.v1.Local.Handshake:input_type -> agentrun.local.v1.HandshakeRequest
+	2,  // 13: agentrun.local.v1.Local.Query:input_type -> agentrun.local.v1.QueryRequest
+	4,  // 14: agentrun.local.v1.Local.Executions:input_type -> agentrun.local.v1.ExecutionsRequest
+	6,  // 15: agentrun.local.v1.Local.History:input_type -> agentrun.local.v1.HistoryRequest
+	8,  // 16: agentrun.local.v1.Local.Payload:input_type -> agentrun.local.v1.PayloadRequest
+	10, // 17: agentrun.local.v1.Local.Effects:input_type -> agentrun.local.v1.EffectsRequest
+	14, // 18: agentrun.local.v1.Local.ListHubs:input_type -> agentrun.local.v1.ListHubsRequest
+	16, // 19: agentrun.local.v1.Local.Watch:input_type -> agentrun.local.v1.WatchRequest
+	18, // 20: agentrun.local.v1.Local.Publish:input_type -> agentrun.local.v1.PublishRequest
+	1,  // 21: agentrun.local.v1.Local.Handshake:output_type -> agentrun.local.v1.HandshakeResponse
+	3,  // 22: agentrun.local.v1.Local.Query:output_type -> agentrun.local.v1.QueryResponse
+	5,  // 23: agentrun.local.v1.Local.Executions:output_type -> agentrun.local.v1.ExecutionsResponse
+	7,  // 24: agentrun.local.v1.Local.History:output_type -> agentrun.local.v1.HistoryRows
+	9,  // 25: agentrun.local.v1.Local.Payload:output_type -> agentrun.local.v1.PayloadPart
+	11, // 26: agentrun.local.v1.Local.Effects:output_type -> agentrun.local.v1.EffectsPart
+	15, // 27: agentrun.local.v1.Local.ListHubs:output_type -> agentrun.local.v1.ListHubsResponse
+	17, // 28: agentrun.local.v1.Local.Watch:output_type -> agentrun.local.v1.WatchChange
+	19, // 29: agentrun.local.v1.Local.Publish:output_type -> agentrun.local.v1.PublishResponse
+	21, // [21:30] is the sub-list for method output_type
+	12, // [12:21] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_agentrun_local_proto_init() }
@@ -1078,7 +1359,7 @@ func file_agentrun_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agentrun_local_proto_rawDesc), len(file_agentrun_local_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

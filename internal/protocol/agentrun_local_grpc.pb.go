@@ -34,6 +34,7 @@ const (
 	Local_Executions_FullMethodName = "/agentrun.local.v1.Local/Executions"
 	Local_History_FullMethodName    = "/agentrun.local.v1.Local/History"
 	Local_Payload_FullMethodName    = "/agentrun.local.v1.Local/Payload"
+	Local_Effects_FullMethodName    = "/agentrun.local.v1.Local/Effects"
 	Local_ListHubs_FullMethodName   = "/agentrun.local.v1.Local/ListHubs"
 	Local_Watch_FullMethodName      = "/agentrun.local.v1.Local/Watch"
 	Local_Publish_FullMethodName    = "/agentrun.local.v1.Local/Publish"
@@ -54,6 +55,8 @@ type LocalClient interface {
 	History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[HistoryRows], error)
 	// Payload streams the bytes that have a hash.
 	Payload(ctx context.Context, in *PayloadRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PayloadPart], error)
+	// Effects streams what is known of an instance's effects outside.
+	Effects(ctx context.Context, in *EffectsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[EffectsPart], error)
 	// ListHubs lists the task hubs that the caller may see, sorted. The other calls are for the hub
 	// that their header names, as those of the public protocol.
 	ListHubs(ctx context.Context, in *ListHubsRequest, opts ...grpc.CallOption) (*ListHubsResponse, error)
@@ -140,6 +143,25 @@ func (c *localClient) Payload(ctx context.Context, in *PayloadRequest, opts ...g
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Local_PayloadClient = grpc.ServerStreamingClient[PayloadPart]
 
+func (c *localClient) Effects(ctx context.Context, in *EffectsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[EffectsPart], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Local_ServiceDesc.Streams[2], Local_Effects_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[EffectsRequest, EffectsPart]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Local_EffectsClient = grpc.ServerStreamingClient[EffectsPart]
+
 func (c *localClient) ListHubs(ctx context.Context, in *ListHubsRequest, opts ...grpc.CallOption) (*ListHubsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListHubsResponse)
@@ -152,7 +174,7 @@ func (c *localClient) ListHubs(ctx context.Context, in *ListHubsRequest, opts ..
 
 func (c *localClient) Watch(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WatchRequest, WatchChange], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Local_ServiceDesc.Streams[2], Local_Watch_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Local_ServiceDesc.Streams[3], Local_Watch_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -188,6 +210,8 @@ type LocalServer interface {
 	History(*HistoryRequest, grpc.ServerStreamingServer[HistoryRows]) error
 	// Payload streams the bytes that have a hash.
 	Payload(*PayloadRequest, grpc.ServerStreamingServer[PayloadPart]) error
+	// Effects streams what is known of an instance's effects outside.
+	Effects(*EffectsRequest, grpc.ServerStreamingServer[EffectsPart]) error
 	// ListHubs lists the task hubs that the caller may see, sorted. The other calls are for the hub
 	// that their header names, as those of the public protocol.
 	ListHubs(context.Context, *ListHubsRequest) (*ListHubsResponse, error)
@@ -220,6 +244,9 @@ func (UnimplementedLocalServer) History(*HistoryRequest, grpc.ServerStreamingSer
 }
 func (UnimplementedLocalServer) Payload(*PayloadRequest, grpc.ServerStreamingServer[PayloadPart]) error {
 	return status.Error(codes.Unimplemented, "method Payload not implemented")
+}
+func (UnimplementedLocalServer) Effects(*EffectsRequest, grpc.ServerStreamingServer[EffectsPart]) error {
+	return status.Error(codes.Unimplemented, "method Effects not implemented")
 }
 func (UnimplementedLocalServer) ListHubs(context.Context, *ListHubsRequest) (*ListHubsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListHubs not implemented")
@@ -327,6 +354,17 @@ func _Local_Payload_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Local_PayloadServer = grpc.ServerStreamingServer[PayloadPart]
 
+func _Local_Effects_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(EffectsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(LocalServer).Effects(m, &grpc.GenericServerStream[EffectsRequest, EffectsPart]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Local_EffectsServer = grpc.ServerStreamingServer[EffectsPart]
+
 func _Local_ListHubs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListHubsRequest)
 	if err := dec(in); err != nil {
@@ -407,6 +445,11 @@ var Local_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Payload",
 			Handler:       _Local_Payload_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Effects",
+			Handler:       _Local_Effects_Handler,
 			ServerStreams: true,
 		},
 		{
