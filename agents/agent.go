@@ -88,6 +88,7 @@ type Agent struct {
 	tools  map[string]tools.Tool
 	guards map[string]*Guardrail
 	run    *durable.Orchestration[runInput, Result]
+	bounds bounds
 }
 
 var validName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
@@ -108,7 +109,7 @@ func Make(c Config) (*Agent, error) {
 		return nil, fmt.Errorf("agent name %q: use letters, digits, - and _, at most 64", c.Name)
 	}
 	c.fill()
-	a := &Agent{config: c}
+	a := &Agent{config: c, bounds: bounds{turns: 100, calls: 1000}}
 	if err := a.validate(); err != nil {
 		return nil, fmt.Errorf("agent %s: %w", c.Name, err)
 	}

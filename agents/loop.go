@@ -9,12 +9,12 @@ import (
 	"github.com/agentrun-dev/agentrun/models"
 )
 
-// Bounds of an execution of a run, after which it continues as new, so that its
-// history stays small however long it lasts.
-const (
-	turnsPerExecution = 100
-	callsPerExecution = 1000 // of tools
-)
+// bounds are those of an execution of a run, after which it continues as new, so that
+// its history stays small however long it lasts.
+type bounds struct {
+	turns int
+	calls int // of tools
+}
 
 // RunTag is the tag that holds the id of the run that an instance belongs to: the
 // instance at the root of a tree of agents.
@@ -48,6 +48,8 @@ type loopState struct {
 	Wishes   wishes      `json:"wishes,omitzero"`
 	// Results are the long results that the model can read on in, the newest last.
 	Results []durable.Ref `json:"results,omitempty"`
+	// Unsaid are messages that people want to be in the conversation.
+	Unsaid []durable.Ref `json:"unsaid,omitempty"`
 	// Last says that the turn to come is the last one, without tools.
 	Last bool `json:"last,omitempty"`
 }
@@ -83,7 +85,7 @@ func (a *Agent) loop(ctx *durable.Context, in runInput) (Result, error) {
 	if r.state.Begun.IsZero() { // it has no manifest
 		return r.state.Result, err
 	}
-	err = r.ended(err)
+	err = r.ended(r.keepUnsaid(err))
 	r.traceRun(r.state.Begun, err)
 	return r.state.Result, err
 }
@@ -98,7 +100,7 @@ func (r *run) turns(in runInput) (again bool, err error) {
 		if err != nil || done {
 			return false, err
 		}
-		if n == turnsPerExecution || r.calls >= callsPerExecution {
+		if n == r.agent.bounds.turns || r.calls >= r.agent.bounds.calls {
 			return true, nil
 		}
 	}
@@ -132,8 +134,7 @@ type run struct {
 	conversation string
 	manifest     Manifest
 	state        loopState
-	calls        int              // of tools, in this execution
-	unsaid       []models.Message // that people want to be in the conversation
+	calls        int // of tools, in this execution
 }
 
 // begin takes up the state of the last execution, or fixes the manifest and says
@@ -185,7 +186,7 @@ func (r *run) hear(in runInput) error {
 		}
 	}
 	if r.conversation != "" {
-		return r.append(r.state.Input)
+		return r.append(r.ctx, r.state.Input)
 	}
 	return r.beginConversation(r.state.Input)
 }
@@ -209,7 +210,7 @@ func (r *run) beginConversation(first durable.Ref) (err error) {
 	r.state.Head, err = memory.Append.Call(r.ctx, r.conversation, memory.Entry{Messages: []durable.Ref{first}, New: true})
 	if err != nil {
 		r.conversation = r.ctx.ExecutionID()
-		err = r.append(first)
+		err = r.append(r.ctx, first)
 	}
 	return err
 }
@@ -220,7 +221,7 @@ func (r *run) say(m models.Message) error {
 	if err != nil {
 		return err
 	}
-	return r.append(ref)
+	return r.append(r.ctx, ref)
 }
 
 func (r *run) store(m models.Message) (durable.Ref, error) {
@@ -231,7 +232,10 @@ func (r *run) store(m models.Message) (durable.Ref, error) {
 	return r.ctx.Store(b), nil
 }
 
-func (r *run) append(refs ...durable.Ref) (err error) {
-	r.state.Head, err = memory.Append.Call(r.ctx, r.conversation, memory.Entry{Messages: refs})
+func (r *run) append(ctx *durable.Context, refs ...durable.Ref) error {
+	head, err := memory.Append.Call(ctx, r.conversation, memory.Entry{Messages: refs})
+	if err == nil {
+		r.state.Head = head
+	}
 	return err
 }

@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,14 +94,19 @@ type wishes struct {
 	retry   bool
 }
 
-// take notes a command. Messages are said at once: the conversation keeps them.
+// take notes a command.
 func (r *run) take(cmd command) error {
 	w := &r.state.Wishes
 	switch cmd.Do {
 	case doSay:
-		if cmd.Message != nil {
-			r.unsaid = append(r.unsaid, *cmd.Message)
+		if cmd.Message == nil {
+			break
 		}
+		ref, err := r.store(*cmd.Message)
+		if err != nil {
+			return err
+		}
+		r.state.Unsaid = append(r.state.Unsaid, ref)
 	case doPause:
 		w.Paused = true
 	case doResume:
@@ -116,25 +122,15 @@ func (r *run) take(cmd command) error {
 // boundary is called between turns: it does what the run was asked for meanwhile. It
 // reports whether the model has something new to answer.
 func (r *run) boundary() (said bool, err error) {
-	reader := durable.Events[command](r.ctx, steerEvent)
-	for {
-		cmd, ok, err := reader.TryReceive()
-		if err != nil {
-			continue // not a command of ours: whoever sent it was told nothing either
-		}
-		if !ok {
-			break
-		}
-		if err := r.take(cmd); err != nil {
-			return said, err
-		}
+	if err := r.takeAll(); err != nil {
+		return false, err
 	}
 	paused := r.state.Wishes.Paused
 	if paused {
 		r.ctx.SetCustomStatus(map[string]string{"state": "paused"})
 	}
 	for r.state.Wishes.Paused {
-		cmd, err := reader.Receive()
+		cmd, err := durable.WaitForEvent[command](r.ctx, steerEvent).Await()
 		if err != nil && r.ctx.Err() != nil {
 			return said, err
 		}
@@ -145,17 +141,60 @@ func (r *run) boundary() (said bool, err error) {
 		}
 	}
 	if paused {
-		r.ctx.SetCustomStatus(nil)
+		r.ctx.SetCustomStatus(struct{}{}) // nil would leave it as it is
 	}
 	r.state.Wishes.retry = false // there is no model call to make again
-	said = len(r.unsaid) > 0
-	for _, m := range r.unsaid {
-		if err := r.say(m); err != nil {
+	return r.sayAll(r.ctx)
+}
+
+// sayAll puts what people have said into the conversation, and reports whether there
+// was something.
+func (r *run) sayAll(ctx *durable.Context) (said bool, err error) {
+	for len(r.state.Unsaid) > 0 {
+		if err := r.append(ctx, r.state.Unsaid[0]); err != nil {
 			return said, err
 		}
+		said, r.state.Unsaid = true, r.state.Unsaid[1:]
 	}
-	r.unsaid = nil
 	return said, nil
+}
+
+// keepUnsaid ends a run: what people said too late for its model is in the
+// conversation all the same, for whoever goes on with it.
+func (r *run) keepUnsaid(cause error) error {
+	ctx := r.ctx.WithoutCancel()
+	for {
+		err := r.takeAll()
+		if err == nil && len(r.state.Unsaid) == 0 {
+			return cause
+		}
+		if err == nil && r.conversation != "" {
+			_, err = r.sayAll(ctx)
+		}
+		if err != nil {
+			return cmp.Or(cause, err)
+		}
+		if r.conversation == "" { // it failed before it had one
+			return cause
+		}
+	}
+}
+
+// takeAll notes the commands that have come.
+func (r *run) takeAll() error {
+	reader := durable.Events[command](r.ctx, steerEvent)
+	for {
+		cmd, ok, err := reader.TryReceive()
+		switch {
+		case !ok:
+			return nil
+		case err != nil:
+			continue // not a command of ours: whoever sent it was told nothing either
+		}
+		if err := r.take(cmd); err != nil {
+			return err
+		}
+	}
 }
 
 // steered waits for a model call and for those who steer it, and reports whether the

@@ -179,3 +179,41 @@ func TestPause(t *testing.T) {
 		t.Errorf("the custom status is %s, %v", s.CustomStatus, err)
 	}
 }
+
+// TestSayIsNotLost: what is said in the last turn of an execution is told in the next
+// one, and what comes too late for the model is in the conversation all the same.
+func TestSayIsNotLost(t *testing.T) {
+	var calls atomic.Int32
+	g := newGated()
+	a, rt, id := steered(t, g, agents.Config{Tools: []tools.Tool{weather(&calls, tools.Pure())}})
+	a.Bound(1, 1000)
+	<-g.asked
+	if err := agents.Say(t.Context(), rt.Client(), id, "psst"); err != nil {
+		t.Fatal(err)
+	}
+	g.answers("", models.ToolCall{ID: "1", Name: "weather", Arguments: `{"name":"Oslo"}`})
+	if req := <-g.asked; req.Messages[len(req.Messages)-1].Content != "psst" {
+		t.Errorf("told %+v", req.Messages)
+	}
+	for _, say := range []string{"too", "late"} {
+		if err := agents.StopAfterTurn(t.Context(), rt.Client(), id, true); err != nil {
+			t.Fatal(err)
+		}
+		if say == "late" {
+			if req := <-g.asked; len(req.Tools) != 0 {
+				t.Errorf("asked for a summary with tools: %+v", req)
+			}
+		}
+		if err := agents.Say(t.Context(), rt.Client(), id, say); err != nil {
+			t.Fatal(err)
+		}
+		g.answers("done " + say)
+	}
+	if got, err := a.Wait(t.Context(), rt.Client(), id); err != nil || got.Text != "done late" || got.Stop != agents.StopAsked {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	said := conversation(t, rt.Client(), id)
+	if len(said) != 9 || said[5] != "user: too" || said[8] != "user: late" {
+		t.Errorf("the conversation is %q", said)
+	}
+}

@@ -59,7 +59,7 @@ func (r *run) called(ans chatAnswer, msg models.Message, out []called) (done boo
 		refs = append(refs, c.answer)
 		stop = cmp.Or(stop, c.stop)
 	}
-	if err := r.append(refs...); err != nil {
+	if err := r.append(r.ctx, refs...); err != nil {
 		return false, err
 	}
 	switch {

@@ -97,7 +97,7 @@ func (r *run) answer(ans chatAnswer, msg models.Message) (done bool, err error) 
 		}
 	}
 	if !empty {
-		if err := r.append(ans.Message); err != nil {
+		if err := r.append(r.ctx, ans.Message); err != nil {
 			return false, err
 		}
 	}
