@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -167,6 +168,7 @@ func eventName(id string) string { return "approval:" + id }
 // yet.
 type Pending struct {
 	ID       string
+	asker    *durable.Context
 	decided  *durable.Task[struct{}]
 	deadline *durable.Task[time.Time] // nil: none
 }
@@ -174,6 +176,9 @@ type Pending struct {
 // Ask makes a request, which is in the inbox from then on, and does not wait.
 // Waiting costs nothing, however long it takes, and survives restarts.
 func Ask(ctx *durable.Context, req Request) (*Pending, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	a := Approval{Request: req, Instance: ctx.InstanceID(), Run: ctx.Tags()[RunTag], Requested: ctx.Now()}
 	if a.Run == "" {
 		a.Run = ctx.InstanceID()
@@ -181,14 +186,14 @@ func Ask(ctx *durable.Context, req Request) (*Pending, error) {
 	if req.Arguments != "" {
 		a.Digest = tools.Digest(req.Arguments)
 	}
-	p := &Pending{}
+	p := &Pending{asker: ctx}
 	if req.Within > 0 {
 		a.Deadline = ctx.Now().Add(req.Within)
 		p.deadline = ctx.TimerAt(a.Deadline)
 	}
 	for try := 0; ; try++ {
-		p.ID = ctx.NewGUID()[:8] // short, for people to type
-		_, err := requestOp.Call(ctx, p.ID, a)
+		p.ID = ctx.NewGUID()[:8]                               // short, for people to type
+		_, err := requestOp.Call(ctx.WithoutCancel(), p.ID, a) // to know that it is there, and take it back
 		if err == nil {
 			break
 		}
@@ -208,9 +213,14 @@ func (p *Pending) awaitables() []durable.Awaitable {
 }
 
 // Await waits until the request is decided or its time is up, and gives it as it
-// then stands.
+// then stands. Where those who wait are cancelled, the request is withdrawn, and the
+// error says why.
 func (p *Pending) Await(ctx *durable.Context) (Approval, error) {
-	durable.Any(ctx, p.awaitables()...)
+	durable.Any(ctx, append(p.awaitables(), ctx.Done())...)
+	if canceled := cmp.Or(ctx.Err(), p.asker.Err()); canceled != nil {
+		a, err := settleOp.Call(ctx.WithoutCancel(), p.ID, Withdrawn)
+		return a, cmp.Or(err, canceled)
+	}
 	end := Status("")
 	if !p.decided.Done() {
 		end = Expired

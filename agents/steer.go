@@ -129,15 +129,13 @@ func (r *run) boundary() (said bool, err error) {
 	if paused {
 		r.ctx.SetCustomStatus(map[string]string{"state": "paused"})
 	}
-	for r.state.Wishes.Paused {
+	for r.state.Wishes.Paused && r.ctx.Err() == nil {
 		cmd, err := durable.WaitForEvent[command](r.ctx, steerEvent).Await()
-		if err != nil && r.ctx.Err() != nil {
-			return said, err
+		if err != nil {
+			continue // as above, or the run is cancelled
 		}
-		if err == nil {
-			if err := r.take(cmd); err != nil {
-				return said, err
-			}
+		if err := r.take(cmd); err != nil {
+			return said, err
 		}
 	}
 	if paused {

@@ -14,23 +14,32 @@ import (
 
 // callTools makes every call of a message, side by side, and gives one answer to
 // each, refusals included: none waits for another one's approval. Where a tool stops
-// the run, the other calls are made all the same, so that the conversation tells what
-// was done.
+// the run, the other calls are made all the same; one after the other, those behind
+// it are not. Either way the conversation tells what was done.
 func (r *run) callTools(ans chatAnswer, msg models.Message) (done bool, err error) {
+	if err := r.ctx.Err(); err != nil {
+		return false, err
+	}
 	n := len(msg.ToolCalls)
 	r.calls += n
 	out := make([]called, n)
 	if n == 1 || r.manifest.Sequential {
-		for i := range out {
-			out[i], err = r.call(r.ctx, ans, msg.ToolCalls[i], i)
+		var stop error
+		for i, call := range msg.ToolCalls {
+			if stop != nil {
+				out[i], err = r.unanswered(call, stop)
+			} else {
+				out[i], err = r.answered(r.ctx, ans, call, i)
+			}
 			if err != nil {
 				return false, err
 			}
+			stop = cmp.Or(stop, out[i].stop)
 		}
 	} else {
 		tasks := make([]*durable.Task[called], n)
 		for i, call := range msg.ToolCalls {
-			tasks[i] = durable.Go(r.ctx, func(ctx *durable.Context) (called, error) { return r.call(ctx, ans, call, i) })
+			tasks[i] = durable.Go(r.ctx, func(ctx *durable.Context) (called, error) { return r.answered(ctx, ans, call, i) })
 		}
 		if out, err = durable.All(r.ctx, tasks); err != nil {
 			return false, err
@@ -59,7 +68,7 @@ func (r *run) called(ans chatAnswer, msg models.Message, out []called) (done boo
 		refs = append(refs, c.answer)
 		stop = cmp.Or(stop, c.stop)
 	}
-	if err := r.append(r.ctx, refs...); err != nil {
+	if err := r.append(r.ctx.WithoutCancel(), refs...); err != nil {
 		return false, err
 	}
 	switch {
@@ -80,6 +89,22 @@ func (r *run) called(ans chatAnswer, msg models.Message, out []called) (done boo
 		}
 	}
 	return false, nil
+}
+
+// answered is call, of which an error that ends the run is an answer too.
+func (r *run) answered(ctx *durable.Context, ans chatAnswer, call models.ToolCall, i int) (called, error) {
+	c, err := r.call(ctx, ans, call, i)
+	if err != nil {
+		return r.unanswered(call, err)
+	}
+	return c, nil
+}
+
+// unanswered answers a call that the run did not come to, because of what ended it.
+func (r *run) unanswered(call models.ToolCall, cause error) (called, error) {
+	c, err := r.refused(call, "the run ended before this call was answered: "+reason(cause))
+	c.stop = cause
+	return c, err
 }
 
 // call brings one call to its answer: guardrails, people, the tool, and people once
@@ -129,6 +154,12 @@ func (r *run) callTool(ctx *durable.Context, call models.ToolCall, in toolInput,
 	switch {
 	case err == nil:
 		return called{answer: out.Message, failed: out.IsError, changes: out.Changes, whole: out.Whole}, nil
+	case durable.UnknownOutcome(err) && ctx.Err() != nil: // nobody waits for what people find out
+		c, failed := r.refused(call, "the run ended in the middle of this call, and nobody knows whether it took effect: "+reason(err))
+		c.stop = ctx.Err()
+		return c, failed
+	case ctx.Err() != nil:
+		return called{}, err
 	case durable.UnknownOutcome(err):
 		p, err := r.askOutcome(ctx, call, err)
 		if err != nil {
