@@ -24,6 +24,7 @@ import (
 // started it. Deltas come beside them, from the memory of the program that holds the
 // store, and go on where the cursor is; see [Event] for how to show them. Whoever
 // reads slowly holds up nobody, and gets the text that it missed with its EventAnswer.
+// A run that was rewound has an EventEnd for each time that it has ended.
 //
 // The sequence ends with an error if the run does not exist (durable.IsNotFound), the
 // cursor does not fit (ErrCursor), ctx ends, or the program that holds the store goes:
@@ -127,7 +128,7 @@ func (f *following) live() (err error) {
 	}
 	defer func() { _ = f.watch.Close() }()
 	for {
-		if err := f.catchUp(); err != nil {
+		if err := f.catchUp(); err != nil || f.root.ended { // its end was told before the cursor
 			return err
 		}
 		c, err := f.watch.Next(f.ctx)
@@ -224,6 +225,10 @@ func (f *following) step(n *node) error {
 	}
 	switch out.Kind {
 	case EventEnd:
+		n.dirty = true
+		if err := f.refill(n); err != nil || !n.ended {
+			return err // it was rewound since
+		}
 		return errEnough
 	case EventTurn:
 		return f.hearAgain(n)

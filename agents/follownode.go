@@ -23,8 +23,9 @@ type node struct {
 	execution string // that is being told; "" before the first
 	events    int    // of it, that were told
 	resumed   *cursorPlace
-	rewound   bool             // with the one that started it: what was before is told
+	until     time.Time        // its events up to then were told; zero: none
 	over      bool             // all of the execution was told, up to its end
+	ended     bool             // and so did the instance
 	dirty     bool             // there may be more in the store
 	next      []*history.Event // read and not told
 	teller    teller
@@ -47,7 +48,7 @@ func (n *node) place() cursorPlace {
 // take lets the teller see an event.
 func (n *node) take(ev *history.Event) (out Event, child string, was *history.Event) {
 	if ev.Kind == history.ExecutionCompleted {
-		n.over = true
+		n.over, n.ended = true, ev.Status != history.ContinuedAsNew
 	}
 	if ev.Kind == history.ExecutionStarted {
 		n.teller.name = ev.Name
@@ -65,7 +66,8 @@ func (n *node) enter(execution string, events int) {
 	if n.execution != "" {
 		n.left = append(n.left, keyOf(n.execution))
 	}
-	n.execution, n.events, n.over, n.last = execution, events, false, history.FromOutside
+	n.execution, n.events, n.last = execution, events, history.FromOutside
+	n.over, n.ended = false, false
 	n.teller = teller{instance: n.id, root: n.root, open: map[int32]*history.Event{}}
 	n.texts = map[int32]*shownText{}
 }
@@ -97,7 +99,7 @@ func (f *following) refill(n *node) error {
 			n.next = append(n.next, ev)
 		}
 		// What came meanwhile is told by a change, but for an execution that goes on in another.
-		n.dirty = more || len(n.next) > 0 && n.next[len(n.next)-1].Kind == history.ExecutionCompleted
+		n.dirty = more || n.over || len(n.next) > 0 && n.next[len(n.next)-1].Kind == history.ExecutionCompleted
 	}
 	return nil
 }
@@ -124,9 +126,8 @@ func (f *following) nextExecution(n *node) (bool, error) {
 			}
 		}
 	}
-	if n.rewound && n.execution == "" && len(all) > 1 {
-		at = len(all) - 1
-		n.enter(all[at-1], 0) // which was told, before the parent failed
+	if n.execution == "" && !n.until.IsZero() {
+		return true, f.skipUntil(n, all)
 	}
 	if at == len(all) {
 		return false, nil
@@ -154,7 +155,7 @@ func (f *following) takeUp(k execKey) *cursorPlace {
 // read, to know what is open.
 func (f *following) goOn(n *node, execution string) error {
 	n.enter(execution, 0)
-	if err := f.pass(n, n.resumed.events); err != nil {
+	if err := f.pass(n, n.resumed.events, time.Time{}); err != nil {
 		return err
 	}
 	for _, t := range n.resumed.texts {
@@ -166,7 +167,8 @@ func (f *following) goOn(n *node, execution string) error {
 }
 
 // pass goes over the first events of an execution without telling of them.
-func (f *following) pass(n *node, events int) error {
+// What it started and was not answered has been told up to a time.
+func (f *following) pass(n *node, events int, until time.Time) error {
 	for ev, err := range f.client.History(f.ctx, n.id, n.execution) {
 		if err != nil {
 			return err
@@ -181,7 +183,7 @@ func (f *following) pass(n *node, events int) error {
 			if err != nil {
 				return err
 			}
-			c.rewound = n.resumed == nil
+			c.until = until
 		}
 		if was != nil && was.Kind == history.ChildCreated {
 			if c := f.nodes[was.Target]; c != nil {
@@ -217,6 +219,7 @@ func eventKeyOf(ev *history.Event) eventKey {
 // it was told.
 func (f *following) skipCopies(n *node, before string) error {
 	var old, all []eventKey
+	var end time.Time
 	for ev, err := range f.client.History(f.ctx, n.id, n.execution) {
 		if err != nil {
 			return err
@@ -230,7 +233,9 @@ func (f *following) skipCopies(n *node, before string) error {
 		if err != nil {
 			return err
 		}
-		old = append(old, eventKeyOf(ev))
+		if old = append(old, eventKeyOf(ev)); ev.Kind == history.ExecutionCompleted {
+			end = ev.Time
+		}
 	}
 	copies := 0
 	for _, k := range all {
@@ -241,5 +246,27 @@ func (f *following) skipCopies(n *node, before string) error {
 		old = old[i+1:]
 		copies++
 	}
-	return f.pass(n, copies)
+	return f.pass(n, copies, end)
+}
+
+// skipUntil begins with what an instance did after it was told of for the last time:
+// it had failed, and was rewound, or will be, together with the one that started it.
+func (f *following) skipUntil(n *node, all []string) error {
+	for i, execution := range all {
+		told, more := 0, false
+		for ev, err := range f.client.History(f.ctx, n.id, execution) {
+			if err != nil {
+				return err
+			}
+			if more = ev.Time.After(n.until); more {
+				break
+			}
+			told++
+		}
+		n.enter(execution, 0)
+		if more || i == len(all)-1 {
+			return f.pass(n, told, n.until)
+		}
+	}
+	return nil
 }

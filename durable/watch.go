@@ -35,7 +35,7 @@ func (c *Client) Watch(ctx context.Context, ids ...string) (Watch, error) {
 
 // Publish tells those who watch an instance, in whichever process, something that is
 // of use right now only, at most 256 KiB. It is kept in the memory of the program that
-// holds the hub, up to a mebibyte for each instance that has not ended; it is in no
+// holds the hub, up to 4 MiB for each instance that has not ended and 64 MiB in all; it is in no
 // history, and nobody may depend on it. The caller must not change data afterwards.
 func (c *Client) Publish(ctx context.Context, id string, data []byte) error {
 	if err := c.hub.Publish(ctx, id, data); err != nil {

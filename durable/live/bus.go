@@ -9,7 +9,7 @@ import (
 
 // Options bound what a bus keeps; zero values are replaced.
 type Options struct {
-	Topic int // bytes kept of one topic; 0: 1 MiB
+	Topic int // bytes kept of one topic; 0: 4 MiB
 	Total int // bytes kept of all topics; 0: 64 MiB
 	Watch int // topics that one watch may have; 0: 10,000
 }
@@ -52,7 +52,7 @@ type topic struct {
 // NewBus makes a bus that nobody watches.
 func NewBus(o Options) *Bus {
 	if o.Topic <= 0 {
-		o.Topic = 1 << 20
+		o.Topic = 4 << 20
 	}
 	if o.Total <= 0 {
 		o.Total = 64 << 20
