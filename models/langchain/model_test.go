@@ -121,6 +121,9 @@ func TestStreaming(t *testing.T) {
 			reasoning := ""
 			var failure error
 			for ev, err := range langchain.New(tt.model, langchain.Options{}).Generate(t.Context(), hello()) {
+				if ev == (models.Event{}) && err == nil {
+					t.Error("an event without anything")
+				}
 				if ev.Delta != "" {
 					pieces = append(pieces, ev.Delta)
 				}

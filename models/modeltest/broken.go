@@ -46,12 +46,12 @@ func brokenStreams(t *testing.T, open OpenChat) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := collect(t, open.Serve(t, 200, tt.contentType, tt.body))
+			_, err := collect(t, open.serve(t, 200, tt.contentType, tt.body))
 			typed(t, err, tt.kind, tt.retry, tt.says)
 		})
 	}
 	t.Run("cut by the transport", func(t *testing.T) {
-		_, err := collect(t, open.Handle(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, err := collect(t, open.handle(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", eventStream)
 			_, _ = io.WriteString(w, hi)
 			w.(http.Flusher).Flush()
@@ -60,7 +60,7 @@ func brokenStreams(t *testing.T, open OpenChat) {
 		typed(t, err, models.KindIncomplete, true, "broke after 1 chunks")
 	})
 	t.Run("cut after finish_reason", func(t *testing.T) {
-		resp, err := collect(t, open.Handle(t, func(w http.ResponseWriter, _ *http.Request) {
+		resp, err := collect(t, open.handle(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", eventStream)
 			_, _ = io.WriteString(w, hi+Finish("stop"))
 			w.(http.Flusher).Flush()
@@ -78,13 +78,14 @@ func endless(t *testing.T, open OpenChat) {
 	tests := []struct{ name, start, piece string }{
 		{"text", "", Delta(`{"content":"` + strings.Repeat("x", 64<<10) + `"}`)},
 		{"arguments", Delta(`{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"["}}]}`), arguments},
+		{"calls", "", Delta(`{"tool_calls":[` + strings.TrimSuffix(strings.Repeat(`{"id":"a"},{"id":"b"},`, 2_000), ",") + `]}`)},
 		{"a line", `data: {"choices":[{"delta":{"content":"`, strings.Repeat("x", 64<<10)},
 		{"lines that are not data", "", strings.Repeat("x", 1000) + "\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			sent := make(chan int, 1)
-			m := open.Handle(t, func(w http.ResponseWriter, _ *http.Request) {
+			m := open.handle(t, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", eventStream)
 				n, _ := io.WriteString(w, tt.start)
 				for n < 200<<20 {

@@ -69,18 +69,18 @@ const Done = "data: [DONE]\n\n"
 
 const eventStream = "text/event-stream"
 
-// Serve opens a model of a server that answers every request with the same bytes.
-func (open OpenChat) Serve(t *testing.T, status int, contentType, body string) models.Model {
+// serve opens a model of a server that answers every request with the same bytes.
+func (open OpenChat) serve(t *testing.T, status int, contentType, body string) models.Model {
 	t.Helper()
-	return open.Handle(t, func(w http.ResponseWriter, _ *http.Request) {
+	return open.handle(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
 	})
 }
 
-// Handle opens a model of a server that answers as h does.
-func (open OpenChat) Handle(t *testing.T, h http.HandlerFunc) models.Model {
+// handle opens a model of a server that answers as h does.
+func (open OpenChat) handle(t *testing.T, h http.HandlerFunc) models.Model {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)

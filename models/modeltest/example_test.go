@@ -5,6 +5,7 @@ import (
 
 	"github.com/agentrun-dev/agentrun/models"
 	"github.com/agentrun-dev/agentrun/models/modeltest"
+	"github.com/agentrun-dev/agentrun/models/openai"
 	"github.com/agentrun-dev/agentrun/models/recorded"
 )
 
@@ -15,5 +16,21 @@ func ExampleRun() {
 		modeltest.Run(t, modeltest.Subject{NoErrors: true, NoSlow: true, Open: func(t *testing.T, c modeltest.Case) models.Model {
 			return recorded.New([]recorded.Answer{{Hash: c.Request.Hash(), Response: c.Want}})
 		}})
+	}
+}
+
+// A provider for OpenAI's chat completions says how it is sent to a server.
+func ExampleRunChat() {
+	_ = func(t *testing.T) {
+		modeltest.RunChat(t, func(t *testing.T, s modeltest.Server) models.Model {
+			client, err := openai.New(openai.Options{
+				BaseURL: s.BaseURL, AzureAPIVersion: s.AzureAPIVersion, APIKey: s.APIKey, Headers: s.Headers,
+				Model: s.Model, IdleTimeout: s.IdleTimeout, Transport: s.Transport,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return client
+		})
 	}
 }

@@ -61,7 +61,7 @@ func failures(t *testing.T, open OpenChat) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := collect(t, open.Serve(t, tt.status, "application/json", tt.body))
+			_, err := collect(t, open.serve(t, tt.status, "application/json", tt.body))
 			if e := typed(t, err, tt.kind, tt.retry, tt.says); e.Status != tt.status {
 				t.Errorf("status is %d; want %d", e.Status, tt.status)
 			}
@@ -72,7 +72,7 @@ func failures(t *testing.T, open OpenChat) {
 // retryAfter demands that a server's wish is known, in each of its forms.
 func retryAfter(t *testing.T, open OpenChat) {
 	answer := func(status int, header map[string]string, body string) error {
-		_, err := collect(t, open.Handle(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, err := collect(t, open.handle(t, func(w http.ResponseWriter, _ *http.Request) {
 			for k, v := range header {
 				w.Header().Set(k, v)
 			}
@@ -159,7 +159,7 @@ func redirect(t *testing.T, open OpenChat) {
 		t.Error("the redirect was followed")
 	}))
 	defer other.Close()
-	_, err := collect(t, open.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+	_, err := collect(t, open.handle(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, other.URL+"/secret-path", http.StatusTemporaryRedirect)
 	}))
 	typed(t, err, models.KindInvalidRequest, false, "redirects to "+other.URL)

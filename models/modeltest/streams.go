@@ -71,6 +71,13 @@ func streams() []stream {
 			usage: models.Usage{InputTokens: 10, OutputTokens: 5, CachedTokens: 4, ReasoningTokens: 3},
 		},
 		{
+			name: "usage as DeepSeek reports it",
+			body: Delta(`{"content":"hi"}`) +
+				`data: {"choices":[{"index":0,"delta":{"content":""},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":5,"prompt_cache_hit_tokens":4,"prompt_cache_miss_tokens":6}}` + "\n\n" + Done,
+			text:  "hi",
+			usage: models.Usage{InputTokens: 10, OutputTokens: 5, CachedTokens: 4},
+		},
+		{
 			name: "Azure's first chunk, without choices",
 			body: `data: {"id":"","model":"","choices":[],"prompt_filter_results":[{"prompt_index":0,"content_filter_results":{}}]}` + "\n\n" +
 				Delta(`{"content":"hi"}`) + Finish("stop") + Done,
@@ -189,7 +196,7 @@ func wholeStreams(t *testing.T, open OpenChat) {
 	for _, s := range streams() {
 		t.Run(s.name, func(t *testing.T) {
 			c := Case{Request: *hello()}
-			m := open.Serve(t, 200, eventStream, s.body)
+			m := open.serve(t, 200, eventStream, s.body)
 			var reasoning strings.Builder
 			for ev, err := range m.Generate(t.Context(), &c.Request) {
 				if err != nil {

@@ -13,11 +13,11 @@ import (
 	"github.com/agentrun-dev/agentrun/models"
 )
 
-// slowServer takes its time before the response, says begin, and then nothing until
-// its caller is gone.
+// slowServer takes its time before the response, says its pieces as they are read, and
+// then nothing until its caller is gone.
 type slowServer struct {
-	first time.Duration
-	begin string
+	first  time.Duration
+	pieces []string
 }
 
 func (s slowServer) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -29,7 +29,9 @@ func (s slowServer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	r, w := io.Pipe()
 	go func() {
-		_, _ = io.WriteString(w, s.begin)
+		for _, piece := range s.pieces {
+			_, _ = io.WriteString(w, piece)
+		}
 		<-ctx.Done()
 		w.CloseWithError(ctx.Err())
 	}()
@@ -42,7 +44,7 @@ func waits(t *testing.T, open OpenChat) {
 	t.Run("slow first byte", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			m := open(t, Server{BaseURL: "http://slow.test/v1", IdleTimeout: 5 * time.Minute,
-				Transport: slowServer{4 * time.Minute, hi + Finish("stop") + Done}})
+				Transport: slowServer{4 * time.Minute, []string{hi + Finish("stop") + Done}}})
 			if resp, err := collect(t, m); err != nil || resp.Message.Content != "hi" {
 				t.Errorf("answer %+v, error %v", resp, err)
 			}
@@ -50,7 +52,7 @@ func waits(t *testing.T, open OpenChat) {
 	})
 	t.Run("first byte too slow", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			m := open(t, Server{BaseURL: "http://slow.test/v1", IdleTimeout: 5 * time.Minute, Transport: slowServer{6 * time.Minute, hi}})
+			m := open(t, Server{BaseURL: "http://slow.test/v1", IdleTimeout: 5 * time.Minute, Transport: slowServer{6 * time.Minute, []string{hi}}})
 			began := time.Now()
 			_, err := collect(t, m)
 			typed(t, err, models.KindTimeout, true, "sent nothing for 5m0s")
@@ -61,7 +63,7 @@ func waits(t *testing.T, open OpenChat) {
 	})
 	t.Run("silence in mid-stream", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			m := open(t, Server{BaseURL: "http://slow.test/v1", IdleTimeout: time.Minute, Transport: slowServer{0, hi}})
+			m := open(t, Server{BaseURL: "http://slow.test/v1", IdleTimeout: time.Minute, Transport: slowServer{0, []string{hi}}})
 			text, took, err := slowly(t.Context(), m)
 			typed(t, err, models.KindTimeout, true)
 			// A consumer that takes its time is not a silent server; one that reads while
@@ -71,9 +73,18 @@ func waits(t *testing.T, open OpenChat) {
 			}
 		})
 	})
+	t.Run("slow consumer", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			m := open(t, Server{BaseURL: "http://slow.test/v1", IdleTimeout: time.Minute,
+				Transport: slowServer{0, []string{hi, hi, Finish("stop"), Done}}})
+			if text, took, err := slowly(t.Context(), m); err != nil || text != "hihi" || took != 2*time.Hour {
+				t.Errorf("text %q after %s, error %v; it was not the server that took its time", text, took, err)
+			}
+		})
+	})
 	t.Run("no end after finish_reason", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			m := open(t, Server{BaseURL: "http://slow.test/v1", IdleTimeout: 10 * time.Minute, Transport: slowServer{0, hi + Finish("stop")}})
+			m := open(t, Server{BaseURL: "http://slow.test/v1", IdleTimeout: 10 * time.Minute, Transport: slowServer{0, []string{hi + Finish("stop")}}})
 			began := time.Now()
 			resp, err := collect(t, m)
 			if err != nil || resp.Message.Content != "hi" || time.Since(began) > time.Minute {
@@ -84,7 +95,7 @@ func waits(t *testing.T, open OpenChat) {
 	for _, first := range []time.Duration{0, time.Minute} {
 		t.Run("deadline after "+first.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := open(t, Server{BaseURL: "http://slow.test/v1", Transport: slowServer{first, hi}})
+				m := open(t, Server{BaseURL: "http://slow.test/v1", Transport: slowServer{first, []string{hi}}})
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				_, err := models.Collect(m.Generate(ctx, hello()))
@@ -121,7 +132,7 @@ func cancelInMidStream(t *testing.T, open OpenChat) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			gone := make(chan struct{})
-			m := open.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+			m := open.handle(t, func(w http.ResponseWriter, r *http.Request) {
 				defer close(gone)
 				w.Header().Set("Content-Type", eventStream)
 				_, _ = io.WriteString(w, begin)
@@ -147,7 +158,7 @@ func cancelInMidStream(t *testing.T, open OpenChat) {
 	}
 	t.Run("left early", func(t *testing.T) {
 		gone := make(chan struct{})
-		m := open.Handle(t, func(w http.ResponseWriter, r *http.Request) {
+		m := open.handle(t, func(w http.ResponseWriter, r *http.Request) {
 			defer close(gone)
 			w.Header().Set("Content-Type", eventStream)
 			_, _ = io.WriteString(w, Delta(`{"content":"hi"}`))

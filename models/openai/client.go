@@ -114,16 +114,35 @@ func FromEnv(getenv func(string) string) models.Provider {
 		Name:       providerName,
 		Configured: opts.APIKey != "" || opts.BaseURL != "",
 		Setup:      "set OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server",
-		Open: func(name string) (models.Model, error) {
-			opts := opts
-			opts.Model = name
-			client, err := New(opts)
-			if err != nil {
-				return nil, err
-			}
-			return models.WithRetry(client, models.RetryOptions{}), nil
-		},
+		Open:       opts.open,
 	}
+}
+
+// AzureFromEnv returns the provider "azure", whose models are the deployments of one
+// resource: AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY and OPENAI_API_VERSION, read as
+// by [FromEnv]. It is configured if all three are set.
+func AzureFromEnv(getenv func(string) string) models.Provider {
+	opts := Options{
+		BaseURL:         strings.TrimSpace(getenv("AZURE_OPENAI_ENDPOINT")),
+		APIKey:          strings.TrimSpace(getenv("AZURE_OPENAI_API_KEY")),
+		AzureAPIVersion: strings.TrimSpace(getenv("OPENAI_API_VERSION")),
+	}
+	return models.Provider{
+		Name:       "azure",
+		Configured: opts.BaseURL != "" && opts.APIKey != "" && opts.AzureAPIVersion != "",
+		Setup:      "set AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY and OPENAI_API_VERSION",
+		Open:       opts.open,
+	}
+}
+
+// open returns a model that retries.
+func (o Options) open(name string) (models.Model, error) {
+	o.Model = name
+	client, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	return models.WithRetry(client, models.RetryOptions{}), nil
 }
 
 // Generate implements [models.Model].

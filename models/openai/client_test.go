@@ -1,12 +1,15 @@
 package openai_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	api "github.com/sashabaranov/go-openai"
 
 	"github.com/agentrun-dev/agentrun/models"
 	"github.com/agentrun-dev/agentrun/models/modeltest"
@@ -28,9 +31,15 @@ func TestRefusedByTheLibrary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = models.Collect(client.Generate(t.Context(), &models.Request{Model: "gpt-5", Params: models.Params{Temperature: &half}}))
-	if models.KindOf(err) != models.KindInvalidRequest || !strings.Contains(err.Error(), "temperature") {
-		t.Errorf("error is %v; want %s that names the temperature", err, models.KindInvalidRequest)
+	for says, req := range map[string]models.Request{
+		"temperature":                {Model: "gpt-5", Params: models.Params{Temperature: &half}},
+		"requires the Responses API": {Model: api.GPT6Sol, Tools: []models.ToolSpec{{Name: "f"}}, Params: models.Params{ReasoningEffort: "high"}},
+	} {
+		_, err = models.Collect(client.Generate(t.Context(), &req))
+		e, ok := errors.AsType[*models.Error](err)
+		if !ok || e.Kind != models.KindInvalidRequest || e.Retryable() || !strings.Contains(e.Message, says) {
+			t.Errorf("error is %v; want %s that says %q", err, models.KindInvalidRequest, says)
+		}
 	}
 }
 
@@ -99,9 +108,13 @@ func TestFromEnv(t *testing.T) {
 		t.Error("configured by an empty environment")
 	}
 	env["OPENAI_API_KEY"] = "sk-1234567 \n"
+	env["OPENAI_ORG_ID"] = "org-1"
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if got := r.Header.Get("Authorization"); got != "Bearer sk-1234567" {
 			t.Errorf("authorization is %q", got)
+		}
+		if got := r.Header.Get("OpenAI-Organization"); got != "org-1" {
+			t.Errorf("organization is %q", got)
 		}
 		body, _ := io.ReadAll(r.Body)
 		if !strings.Contains(string(body), `"model":"gpt-x"`) || r.URL.Path != "/v1/chat/completions" {
@@ -122,5 +135,33 @@ func TestFromEnv(t *testing.T) {
 	env["OPENAI_BASE_URL"] = "nonsense"
 	if _, err := openai.FromEnv(getenv).Open("gpt-x"); err == nil {
 		t.Error("a base URL that is none was taken")
+	}
+}
+
+func TestAzureFromEnv(t *testing.T) {
+	env := map[string]string{}
+	getenv := func(k string) string { return env[k] }
+	if p := openai.AzureFromEnv(getenv); p.Configured || p.Name != "azure" {
+		t.Errorf("an empty environment gives %+v", p)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Api-Key") != "0123456789" || r.URL.String() != "/openai/deployments/my-gpt/chat/completions?api-version=2025-01-01" {
+			t.Errorf("asked %s with %v", r.URL, r.Header)
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, modeltest.Delta(`{"content":"hi"}`)+modeltest.Finish("stop")+modeltest.Done)
+	}))
+	defer server.Close()
+	env["AZURE_OPENAI_API_KEY"], env["AZURE_OPENAI_ENDPOINT"], env["OPENAI_API_VERSION"] = "0123456789 ", server.URL, "2025-01-01"
+	m, err := models.Resolver{Providers: []models.Provider{openai.FromEnv(getenv), openai.AzureFromEnv(getenv)}}.Resolve("azure:my-gpt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := models.Collect(m.Generate(t.Context(), hello())); err != nil {
+		t.Fatal(err)
+	}
+	delete(env, "OPENAI_API_VERSION")
+	if p := openai.AzureFromEnv(getenv); p.Configured {
+		t.Error("configured without the version")
 	}
 }

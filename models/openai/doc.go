@@ -28,7 +28,8 @@
 // A token of Entra ID instead of a key is set by a Transport, since it expires.
 //
 // [FromEnv] reads OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_ORG_ID and gives the
-// [models.Provider] that a [models.Resolver] takes.
+// [models.Provider] that a [models.Resolver] takes; [AzureFromEnv] does the same for
+// Azure.
 //
 // # What is done for you
 //

@@ -32,6 +32,7 @@ type chunk struct {
 		PromptDetails    struct {
 			CachedTokens int64 `json:"cached_tokens"`
 		} `json:"prompt_tokens_details"`
+		CacheHit          int64 `json:"prompt_cache_hit_tokens"` // DeepSeek
 		CompletionDetails struct {
 			ReasoningTokens int64 `json:"reasoning_tokens"`
 		} `json:"completion_tokens_details"`
@@ -96,7 +97,7 @@ func (a *answer) add(raw []byte) ([]models.Event, error) {
 		a.usage = models.Usage{
 			InputTokens:     u.PromptTokens,
 			OutputTokens:    u.CompletionTokens,
-			CachedTokens:    u.PromptDetails.CachedTokens,
+			CachedTokens:    max(u.PromptDetails.CachedTokens, u.CacheHit),
 			ReasoningTokens: u.CompletionDetails.ReasoningTokens,
 		}
 	}
@@ -121,6 +122,9 @@ func (a *answer) add(raw []byte) ([]models.Event, error) {
 		for _, t := range d.ToolCalls {
 			if delta := a.tool(t); delta != nil {
 				events = append(events, models.Event{ToolCall: delta})
+			}
+			if len(a.calls) > models.MaxToolCalls {
+				return events, nil // models.Checked ends the answer; one line could hold millions
 			}
 		}
 		if choice.FinishReason == "error" {

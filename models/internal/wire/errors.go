@@ -32,8 +32,9 @@ func (v *voice) err(kind models.ErrorKind, format string, args ...any) *models.E
 func Checked(provider string, seq iter.Seq2[models.Event, error]) iter.Seq2[models.Event, error] {
 	return func(yield func(models.Event, error) bool) {
 		for ev, err := range models.Checked(seq) {
-			if e, ok := errors.AsType[*models.Error](err); ok && e.Provider == "" {
-				e.Provider = provider
+			if e, ok := err.(*models.Error); ok && e.Provider == "" {
+				named := *e // it may be somebody else's
+				named.Provider, err = provider, &named
 			}
 			if !yield(ev, err) {
 				return
