@@ -208,6 +208,42 @@ func TestFailuresOfTheLibrary(t *testing.T) {
 		_, err := collect(t, langchain.New(library(t, base, nil), langchain.Options{}), hello())
 		fails(t, err, models.KindUnknown, false) // the text is not searched for numbers
 	})
+	// Google's key is in the URL, which the errors of net/http quote.
+	const url = "http://nowhere.test/v1/models/g:generateContent?key=" + testKey
+	refused := modeltest.RoundTrip(func(r *http.Request) (*http.Response, error) {
+		return nil, fmt.Errorf("dial %s: connection refused", r.URL)
+	})
+	gemini := func(client *http.Client) llm {
+		return func(ctx context.Context, _ []llms.MessageContent, _ llms.CallOptions) (*llms.ContentResponse, error) {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+			if err != nil {
+				return nil, err
+			}
+			resp, err := client.Do(req)
+			if err != nil {
+				return nil, fmt.Errorf("ask Gemini: %w", err)
+			}
+			defer resp.Body.Close()
+			return nil, nil // as if nothing had happened
+		}
+	}
+	t.Run("a key in the URL", func(t *testing.T) {
+		_, err := collect(t, langchain.New(gemini(langchain.HTTPClient(refused)), langchain.Options{}), hello())
+		fails(t, err, models.KindUnreachable, true)
+		_, err = collect(t, langchain.New(gemini(&http.Client{Transport: modeltest.RoundTrip(func(*http.Request) (*http.Response, error) {
+			return nil, errors.New("connection refused")
+		})}), langchain.Options{}), hello())
+		fails(t, err, models.KindUnreachable, true)
+	})
+	t.Run("a failure that the library made nothing of", func(t *testing.T) {
+		client := langchain.HTTPClient(modeltest.RoundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {"9"}}, Body: io.NopCloser(strings.NewReader("slow down")), Request: r}, nil
+		}))
+		_, err := collect(t, langchain.New(gemini(client), langchain.Options{}), hello())
+		if e := fails(t, err, models.KindRateLimit, true); e.RetryAfter != 9*time.Second {
+			t.Errorf("retry after %s", e.RetryAfter)
+		}
+	})
 	t.Run("Anthropic", func(t *testing.T) {
 		for body, kind := range map[string]models.ErrorKind{
 			`{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 213423 tokens > 200000 maximum"}}`: models.KindContextLength,

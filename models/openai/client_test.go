@@ -51,8 +51,11 @@ func TestWithoutUsage(t *testing.T) {
 		}
 		return client
 	}
-	if got := modeltest.Sent(t, open, modeltest.Server{}, hello()); got["stream_options"] != nil || got["stream"] != true {
-		t.Errorf("sent %v; want a stream without options", got)
+	zero := 0.0
+	req := hello()
+	req.Params.TopP = &zero
+	if got := modeltest.Sent(t, open, modeltest.Server{}, req); got["stream_options"] != nil || got["stream"] != true || got["top_p"] != 0.0 {
+		t.Errorf("sent %v; want a stream without options, and top_p 0", got)
 	}
 }
 
