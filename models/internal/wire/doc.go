@@ -14,6 +14,6 @@
 //	for _, event := range x.Take() { ... }    // whenever the library shows life
 //	response, err := x.End(ctx, libraryError) // once it is done
 //
-// A library for another protocol can be watched too: [Endpoint.Watch] notes how its
+// A library for another protocol can be watched too: [Watch] notes how its
 // requests fail and leaves its answers alone.
 package wire
