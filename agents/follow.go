@@ -226,7 +226,7 @@ func (f *following) step(n *node) error {
 	switch out.Kind {
 	case EventEnd:
 		n.dirty = true
-		if err := f.refill(n); err != nil || !n.ended {
+		if err := f.refill(n); err != nil || len(n.next) > 0 || !n.ended {
 			return err // it was rewound since
 		}
 		return errEnough
