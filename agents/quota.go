@@ -118,7 +118,7 @@ func (s *quotaState) clock(v int64) time.Time { return time.Unix(0, v-s.Ahead).U
 // width takes the length of a slot for a quota. When it changes, what was counted
 // moves to slots that begin no earlier than the calls do.
 func (s *quotaState) width(q Quota) (slots int64) {
-	w := int64(max(q.Per/quotaSlots, minQuotaSlot))
+	w := int64(max((q.Per+quotaSlots-1)/quotaSlots, minQuotaSlot))
 	if s.Width != w {
 		old := s.Slots
 		s.Slots = nil

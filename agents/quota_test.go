@@ -237,6 +237,11 @@ func TestQuotaPromises(t *testing.T) {
 		if !back.At.Equal(second.At.Add(-48 * time.Hour)) {
 			t.Errorf("promised %s, then %s", second.At, back.At)
 		}
+		s.pushBack(at(-48*time.Hour), time.Minute)
+		held := s.reserve(at(-96*time.Hour), one, quotaAsk{Held: &second.quotaHold})
+		if want := second.At.Add(time.Minute - 30*time.Second - 96*time.Hour); !held.At.Equal(want) {
+			t.Errorf("promised %s, then %s; want %s", second.At, held.At, want)
+		}
 	})
 	t.Run("late", func(t *testing.T) {
 		var s quotaState
@@ -248,6 +253,14 @@ func TestQuotaPromises(t *testing.T) {
 		again := s.reserve(at(30*time.Second), one, quotaAsk{Held: &first.quotaHold})
 		if again.At != at(30*time.Second) || again.quotaHold == first.quotaHold {
 			t.Errorf("late, and nobody else is there: %+v", again)
+		}
+	})
+	t.Run("a minute from where it began, not from its leave", func(t *testing.T) {
+		var s quotaState
+		first := s.reserve(at(time.Second), one, quotaAsk{})
+		latest := first.Until.Add(-1)
+		if g := s.reserve(latest.Add(time.Minute-time.Second), one, quotaAsk{}); g.At.Sub(latest) < time.Minute {
+			t.Errorf("a call that began at %s, and one %s later", latest, g.At.Sub(latest))
 		}
 	})
 	t.Run("took more, long ago", func(t *testing.T) {

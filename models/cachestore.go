@@ -136,9 +136,6 @@ func (c *DirCache) Get(_ context.Context, key string) ([]byte, error) {
 	if err == nil && len(value) > maxEntry {
 		err = fmt.Errorf("%s has more than %d bytes", name, maxEntry)
 	}
-	if value == nil {
-		value = []byte{} // an empty file is an entry, a broken one
-	}
 	return value, err
 }
 

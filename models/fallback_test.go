@@ -222,6 +222,12 @@ func TestAttemptsAreCounted(t *testing.T) {
 	if got != "a+ b+ a+ b+ a+ b+ " || !strings.Contains(err.Error(), "attempt 3: ") {
 		t.Errorf("tried %s, error %v", got, err)
 	}
+	// A chain within a chain names the model, and a bound around all of it loses nothing.
+	m := WithTimeouts(Fallback([]Named{{"x", fails(busy(0))}, {"inner", inner}}, FallbackOptions{}), Timeouts{Total: time.Hour})
+	resp, err = Collect(m.Generate(t.Context(), &Request{}))
+	if err != nil || resp.Answered != "b" || len(resp.Tried) != 2 || resp.Tried[0].Model != "x" || resp.Tried[1].Model != "a" {
+		t.Errorf("answer %+v, error %v", resp, err)
+	}
 	// A model that fails once something was shown still says what came before.
 	n := 0
 	cut := modelFunc(func(_ context.Context, y func(Event, error) bool) {

@@ -76,7 +76,8 @@ func TestCost(t *testing.T) {
 		{"", u, ""},
 		{"big", Usage{InputTokens: math.MaxInt64}, ""},
 		{"big", Usage{InputTokens: -1}, ""},
-		{"big", Usage{InputTokens: 1, CachedTokens: 2}, ""},
+		{"big", Usage{OutputTokens: 1e15}, ""},
+		{"free", Usage{InputTokens: 1, CachedTokens: 2}, ""},
 		{"big", Usage{OutputTokens: -1}, ""},
 	} {
 		got, err := prices.Cost(tt.model, tt.u)

@@ -68,6 +68,9 @@ func TestTimeouts(t *testing.T) {
 					t.Fatalf("error %v; want %q", err, tt.says)
 				}
 				e, ok := errors.AsType[*Error](err)
+				if tt.name == "all attempts" && len(TriedOf(err)) != 1 {
+					t.Errorf("tried %+v", TriedOf(err))
+				}
 				if timeout := strings.Contains(tt.says, "timeout"); !ok || timeout && (e.Kind != KindTimeout || !e.Retryable() || errors.Is(err, context.Canceled)) {
 					t.Errorf("error %#v", e)
 				}
