@@ -26,7 +26,8 @@ import (
 // A provider that answers "too many requests" all the same, and says when to come
 // back, holds up everybody until then, for an hour at most.
 //
-// All programs on one task hub must set the same quotas.
+// Quotas go by the names that agents ask by: a chain of models has the one of its own
+// name. All programs on one task hub must set the same quotas.
 type Quota struct {
 	Requests int           // 0: any number
 	Tokens   int           // of input and output; 0: any number
@@ -311,6 +312,18 @@ func waitQuota(ctx *durable.Context, limited bool, model string, estimate int64)
 			return reservation{id, g.quotaHold}, nil
 		}
 	}
+}
+
+// estimateTurn is about how many tokens the next turn of a run takes, after one that took
+// last: what was sent and answered then is sent again, and the answer is about as long.
+// It is too low where tools have answered at length, and corrected when the turn is done.
+func estimateTurn(last models.Usage, p models.Params) int64 {
+	const unknown = 500 // tokens, of an answer or of what begins a conversation
+	answer := max(last.OutputTokens, unknown)
+	if p.MaxTokens > 0 {
+		answer = min(answer, int64(p.MaxTokens))
+	}
+	return max(last.InputTokens+last.OutputTokens, unknown) + answer
 }
 
 // settleQuota says what a call took. It does not wait. A call that failed, or does not

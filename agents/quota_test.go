@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/agentrun-dev/agentrun/models"
 )
 
 // begun is a call that began, and what it took.
@@ -316,6 +318,23 @@ func TestQuotaChanges(t *testing.T) {
 	}
 	if d := s.reserve(now, Quota{Requests: 100, Per: time.Hour}, quotaAsk{}).At.Sub(now); d > time.Hour+6*time.Minute {
 		t.Errorf("a call waits for %s", d)
+	}
+}
+
+func TestEstimateTurn(t *testing.T) {
+	for _, tt := range []struct {
+		last models.Usage
+		most int
+		want int64
+	}{
+		{models.Usage{}, 0, 1000},
+		{models.Usage{}, 100, 600},
+		{models.Usage{InputTokens: 8000, OutputTokens: 1000}, 0, 10000},
+		{models.Usage{InputTokens: 8000, OutputTokens: 1000}, 2000, 10000},
+	} {
+		if got := estimateTurn(tt.last, models.Params{MaxTokens: tt.most}); got != tt.want {
+			t.Errorf("after %+v, with at most %d: %d, not %d", tt.last, tt.most, got, tt.want)
+		}
 	}
 }
 
