@@ -327,3 +327,21 @@ func TestMemoryCacheForgets(t *testing.T) {
 		t.Errorf("%d bytes of %d, counted %d; %d and %d entries", used, c.max, c.used, c.order.Len(), len(c.entries))
 	}
 }
+
+// FuzzCacheEntry shows that whatever is in a cache is refused, or is an answer that
+// could have come from a model.
+func FuzzCacheEntry(f *testing.F) {
+	key := strings.Repeat("a", 64)
+	for _, body := range []string{"", "null", `{"key":"` + key + `"}`, `{"key":"` + key + `","response":{"message":{"role":"assistant","content":"hi"},"finish":"stop"}}`} {
+		f.Add([]byte(body), true)
+		f.Add([]byte(body), false)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, hashed bool) {
+		if hashed {
+			body = append([]byte(hashOf(body)+"\n"), body...)
+		}
+		if e, err := decodeEntry(key, body); err == nil && (e.Key != key || e.Response == nil || e.Response.Validate() != nil) {
+			t.Errorf("taken: %+v", e)
+		}
+	})
+}

@@ -32,7 +32,7 @@ func TestRetryable(t *testing.T) {
 	want := map[ErrorKind]bool{
 		KindRateLimit: true, KindTimeout: true, KindUnavailable: true, KindIncomplete: true, KindMalformed: true, KindUnreachable: true,
 		KindUnknown: false, KindQuota: false, KindAuth: false, KindNotFound: false, KindInvalidRequest: false, KindContextLength: false,
-		KindContentFilter: false, KindTooLarge: false, KindNoAnswer: false, KindCanceled: false, "": false,
+		KindContentFilter: false, KindTooLarge: false, KindNoAnswer: false, KindNoUsage: false, KindCanceled: false, "": false,
 	}
 	for kind, retry := range want {
 		if got := (&Error{Kind: kind}).Retryable(); got != retry {
