@@ -33,6 +33,7 @@ func (r *remote) call(ctx context.Context, arguments json.RawMessage) (tools.Res
 		var d delivery
 		out, err := r.once(withDelivery(ctx, &d), c, arguments)
 		if err == nil {
+			c.useful.Store(true)
 			return out, nil
 		}
 		if ctx.Err() != nil {

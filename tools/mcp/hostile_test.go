@@ -313,13 +313,13 @@ func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &Server{}
 		for range 3 {
-			s.ended(time.Second)
+			s.ended(false)
 		}
 		began := time.Now()
 		if err := s.rest(t.Context()); err != nil || time.Since(began) != backoff(3) {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
-		s.ended(lasting)
+		s.ended(true)
 		began = time.Now()
 		if err := s.rest(t.Context()); err != nil || time.Since(began) != 0 {
 			t.Errorf("after a good one: %v after %s", err, time.Since(began))

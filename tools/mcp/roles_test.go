@@ -107,6 +107,32 @@ var roles = map[string]func(){
 			return page("", tool("t"))
 		})
 	},
+	// It notes the key of each call, and dies of the fifth: before it does anything, after it, or in the middle of
+	// the answer.
+	"witness": func() {
+		calls := 0
+		serve(func(m message) any {
+			if m.Method != "tools/call" {
+				return page("", tool("t"))
+			}
+			way := -1
+			if calls++; calls == 5 {
+				way = os.Getpid() % 3
+			}
+			if way == 0 {
+				os.Exit(6)
+			}
+			jot(m.key())
+			if way == 1 {
+				os.Exit(7)
+			}
+			if way == 2 {
+				fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type"`, m.ID)
+				os.Exit(8)
+			}
+			return map[string]any{"content": []any{map[string]any{"type": "text", "text": m.key()}}}
+		})
+	},
 	// It reports faster than anybody reads.
 	"flood": func() {
 		serve(func(m message) any {
@@ -188,6 +214,11 @@ type message struct {
 func (m message) cursor() string { return m.Params.Cursor }
 func (m message) name() string   { return m.Params.Name }
 func (m message) token() any     { return m.Params.Meta["progressToken"] }
+
+func (m message) key() string {
+	key, _ := m.Params.Meta[KeyMeta].(string)
+	return key
+}
 
 func tool(name string) map[string]any {
 	return map[string]any{"name": name, "inputSchema": map[string]any{"type": "object"}}

@@ -10,7 +10,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// lasting is how long a session lives that counts as a good one.
+// lasting is how long a session lives that counts as a good one, though it was of no use.
 const lasting = 10 * time.Second
 
 // attempts is how often a connection is tried before whoever needs it is told.
@@ -29,6 +29,7 @@ type session struct {
 
 	stale    atomic.Bool  // the list of tools has changed
 	calls    atomic.Int32 // under way
+	useful   atomic.Bool  // a call was answered
 	announce bool         // the server says when it does
 
 	mu       sync.Mutex
@@ -97,7 +98,7 @@ func (s *Server) connect(ctx context.Context) (*session, error) {
 			return s.adopt(c, legacy)
 		}
 		last = err
-		s.ended(0)
+		s.ended(false)
 		if ctx.Err() != nil {
 			break
 		}
@@ -144,11 +145,11 @@ func backoff(quick int) time.Duration {
 	return min(50*time.Millisecond<<min(quick-1, 10), 15*time.Second)
 }
 
-// ended takes note of a session's end.
-func (s *Server) ended(lived time.Duration) {
+// ended takes note of a session's end. After a good one the next may begin at once.
+func (s *Server) ended(good bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.quick++; lived >= lasting {
+	if s.quick++; good {
 		s.quick = 0
 	}
 	s.retryAt = time.Now().Add(backoff(s.quick))
@@ -210,7 +211,7 @@ func (s *Server) adopt(c *session, legacy bool) (*session, error) {
 		err := c.Wait()
 		close(c.gone)
 		if s.ctx.Err() == nil {
-			s.ended(time.Since(c.began))
+			s.ended(c.useful.Load() || time.Since(c.began) >= lasting)
 			if err != nil {
 				s.log.Warn("connection lost", "error", scrub(err.Error(), s.via.secrets()))
 			} else {
