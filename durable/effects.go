@@ -15,6 +15,10 @@ type Effects = engine.Effects
 // its receipt if it is known how it ended.
 type EffectRecord = engine.EffectRecord
 
+// EffectKeys makes the idempotency keys of the activities of one execution, from their
+// TaskScheduled events.
+type EffectKeys = engine.Keys
+
 // Effects tells what is known of an instance's effects outside. An intent without a receipt
 // is one whose function runs now, in the process that has the hub, or one whose outcome
 // is unknown.

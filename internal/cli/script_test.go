@@ -65,11 +65,13 @@ func testProgram() *scenario.Program {
 		}, tools.Pure())
 	stubborn := tools.New("ignore", "Wait for a file, whatever happens.",
 		func(_ context.Context, g gate) (string, error) { return waitForFile(context.Background(), g) }, tools.Pure())
+	note := tools.New("note", "Take a note.", func(ctx context.Context, _ nothing) (string, error) { return "noted as " + tools.Key(ctx), nil }, tools.Idempotent())
+	pay := tools.New("pay", "Pay when a file is there.", waitForFile, tools.Unsafe())
 	agent := func(name string, t ...tools.Tool) *agents.Agent {
 		return agents.New(agents.Config{Name: name, Instructions: "Be brief.", Model: "m", Tools: t})
 	}
 	return &scenario.Program{
-		Agents:    []*agents.Agent{agent("clerk", now), agent("fixer", again), agent("holder", wait), agent("breaker", fail), agent("mule", stubborn)},
+		Agents:    []*agents.Agent{agent("clerk", now), agent("fixer", again), agent("holder", wait), agent("breaker", fail), agent("mule", stubborn), agent("payer", note, pay, now)},
 		Tools:     []tools.Tool{now},
 		Providers: providers(),
 	}

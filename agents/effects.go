@@ -1,0 +1,275 @@
+package agents
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/durable/history"
+	"github.com/agentrun-dev/agentrun/memory"
+	"github.com/agentrun-dev/agentrun/tools"
+)
+
+// EffectState says what is known of an effect.
+type EffectState string
+
+// What may be known of an effect.
+const (
+	EffectDone    EffectState = "done"    // the call has returned
+	EffectFailed  EffectState = "failed"  // the call has returned an error
+	EffectRunning EffectState = "running" // the call is under way; one that may be repeated, perhaps not at this moment
+	EffectUnknown EffectState = "unknown" // it was cut off, or never begun: whether it took effect is not recorded
+)
+
+// Effect is what a run has done outside of it, or may have: a call of a tool that is
+// unsafe, compensable or idempotent, or of another at-most-once activity.
+type Effect struct {
+	// Instance is the part of the run that made the call.
+	Instance string `json:"instance"`
+	// Agent and Tool are "" if it is not a tool's.
+	Agent string `json:"agent,omitempty"`
+	Tool  string `json:"tool,omitempty"`
+	// Activity is what was called, by its name in the history.
+	Activity string `json:"activity"`
+	// Effect is what a second call would do: a pure one is not listed.
+	Effect tools.Effect `json:"effect"`
+	// Key is the idempotency key that the function was given, by which the effect can be
+	// looked for. It is "" if what it is made of is gone from the store.
+	Key   string      `json:"key,omitempty"`
+	State EffectState `json:"state"`
+	// Scheduled is when the run asked for the call.
+	Scheduled time.Time `json:"scheduled"`
+	// Intent and Receipt are when the record of the call began, which was before the
+	// function was called, and when it was completed. A call that may be repeated has no
+	// record.
+	Intent  time.Time `json:"intent,omitzero"`
+	Receipt time.Time `json:"receipt,omitzero"`
+}
+
+// Effects lists the effects of a run, its children and theirs, in the order in which
+// they were asked for. A repeated call of an idempotent tool is listed once, and every
+// attempt of another one by itself.
+func Effects(ctx context.Context, c *durable.Client, run string) ([]Effect, error) {
+	w := &effectWalk{ctx: ctx, client: c, seen: map[string]bool{run: true}, queue: []string{run}}
+	for n := 0; n < len(w.queue); n++ {
+		err := w.instance(w.queue[n])
+		if n > 0 && durable.IsNotFound(err) {
+			continue // a child that is about to begin, or was purged
+		}
+		if err != nil {
+			return nil, fmt.Errorf("effects of %s: %w", w.queue[n], err)
+		}
+	}
+	slices.SortStableFunc(w.list, func(a, b Effect) int { return a.Scheduled.Compare(b.Scheduled) })
+	return w.list, nil
+}
+
+// effectWalk collects the effects of a run's tree.
+type effectWalk struct {
+	ctx    context.Context
+	client *durable.Client
+	seen   map[string]bool
+	queue  []string
+	list   []Effect
+
+	// Of the instance that is looked at:
+	id       string
+	classes  map[string]tools.Effect // of the tools in the manifests, by the names of their activities
+	repeated map[string]int          // where a call that may be repeated is in list, by its key
+}
+
+// effectCall is a call as the history has it.
+type effectCall struct {
+	scheduled *history.Event
+	answer    *history.Event // nil: none yet
+}
+
+func (w *effectWalk) instance(id string) error {
+	known, err := w.client.Effects(w.ctx, id)
+	if err != nil {
+		return err
+	}
+	s, err := w.client.Get(w.ctx, id)
+	if err != nil {
+		return err
+	}
+	w.id, w.classes, w.repeated = id, map[string]tools.Effect{}, map[string]int{}
+	records := map[string][]durable.EffectRecord{}
+	for _, r := range known.Records {
+		records[r.Execution] = append(records[r.Execution], r)
+	}
+	for _, keys := range known.Keys {
+		calls, order, err := w.calls(keys.Execution)
+		if err != nil {
+			return err
+		}
+		for _, r := range records[keys.Execution] {
+			if err := w.recorded(r, calls[r.Task]); err != nil {
+				return err
+			}
+		}
+		for _, task := range order {
+			if w.classes[calls[task].scheduled.Name] == tools.EffectIdempotent {
+				open := !s.Status.Ended() && keys.Execution == s.Execution
+				if err := w.repeatable(keys, calls[task], open); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// calls reads the calls of an execution's activities that may have effects, by number
+// and in order. On the way it takes note of children and manifests.
+func (w *effectWalk) calls(execution string) (map[int32]*effectCall, []int32, error) {
+	calls, manifests := map[int32]*effectCall{}, map[int32]string{}
+	var order []int32
+	for ev, err := range w.client.History(w.ctx, w.id, execution) {
+		if err != nil {
+			return nil, nil, err
+		}
+		switch ev.Kind {
+		case history.ChildCreated:
+			if !w.seen[ev.Target] {
+				w.seen[ev.Target] = true
+				w.queue = append(w.queue, ev.Target)
+			}
+		case history.TaskScheduled:
+			if agent, ok := strings.CutPrefix(ev.Name, "manifest:"); ok {
+				manifests[ev.ID] = agent
+			} else if !strings.HasPrefix(ev.Name, chatPrefix) {
+				calls[ev.ID] = &effectCall{scheduled: ev}
+				order = append(order, ev.ID)
+			}
+		case history.TaskCompleted, history.TaskFailed:
+			if call := calls[ev.Answers]; call != nil {
+				call.answer = ev
+			}
+			if agent, ok := manifests[ev.Answers]; ok && ev.Kind == history.TaskCompleted {
+				if err := w.manifest(agent, ev.Data); err != nil {
+					return nil, nil, err
+				}
+			}
+		}
+	}
+	return calls, order, nil
+}
+
+// manifest takes note of what repeating an agent's tools would do.
+func (w *effectWalk) manifest(agent string, result history.Payload) error {
+	var ref durable.Ref
+	if json.Unmarshal(result, &ref) != nil {
+		return nil // an activity of somebody else's with such a name
+	}
+	m, err := loadManifest(w.load, ref)
+	if durable.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, t := range m.Tools {
+		w.classes[toolPrefix+agent+"/"+t.Name] = t.Effect
+	}
+	return nil
+}
+
+func (w *effectWalk) load(r durable.Ref) ([]byte, error) { return w.client.Load(w.ctx, r) }
+
+// recorded lists an attempt that has a record; call is nil if its history is gone.
+func (w *effectWalk) recorded(r durable.EffectRecord, call *effectCall) error {
+	e := Effect{Instance: w.id, Activity: r.Activity, Effect: w.classes[r.Activity], Key: r.Key, Scheduled: r.Intent, Intent: r.Intent, Receipt: r.Receipt}
+	switch {
+	case r.Running:
+		e.State = EffectRunning
+	case r.Receipt.IsZero():
+		e.State = EffectUnknown
+	case r.Failed || call != nil && call.refused():
+		e.State = EffectFailed
+	default:
+		e.State = EffectDone
+	}
+	if call != nil {
+		e.Scheduled = call.scheduled.Time
+	}
+	return w.add(e, r.Key, call)
+}
+
+// repeatable lists a call that has no record, or what its repetition has come to. open says
+// that an answer may still come.
+func (w *effectWalk) repeatable(keys durable.EffectKeys, call *effectCall, open bool) error {
+	key := keys.Of(call.scheduled)
+	state := EffectDone
+	switch {
+	case call.answer == nil && open:
+		state = EffectRunning
+	case call.answer == nil:
+		state = EffectUnknown
+	case call.answer.Kind == history.TaskFailed || call.refused():
+		state = EffectFailed
+	}
+	if i, again := w.repeated[key]; again {
+		w.list[i].State = state
+		return nil
+	}
+	w.repeated[key] = len(w.list)
+	return w.add(Effect{Instance: w.id, Activity: call.scheduled.Name, Effect: tools.EffectIdempotent, State: state, Scheduled: call.scheduled.Time}, key, call)
+}
+
+// add lists an effect with what is known of its tool. key is that of the call, which
+// a tool's is made from.
+func (w *effectWalk) add(e Effect, key string, call *effectCall) error {
+	if agent, tool, ok := toolOfActivity(e.Activity); ok {
+		e.Agent, e.Tool, e.Key = agent, tool, ""
+		if call != nil {
+			arguments, err := w.arguments(call.scheduled.Data)
+			if err == nil {
+				e.Key = toolKey(key, arguments)
+			} else if !durable.IsNotFound(err) {
+				return err
+			}
+		}
+	}
+	w.list = append(w.list, e)
+	return nil
+}
+
+// arguments finds those that a tool was called with.
+func (w *effectWalk) arguments(input history.Payload) (string, error) {
+	var in toolInput
+	if err := json.Unmarshal(input, &in); err != nil {
+		return "", fmt.Errorf("the input of a tool call: %w", err)
+	}
+	if in.Arguments != nil {
+		return *in.Arguments, nil
+	}
+	msg, err := memory.Message(w.load, in.Message)
+	if err != nil {
+		return "", err
+	}
+	if in.Index < 0 || in.Index >= len(msg.ToolCalls) {
+		return "", fmt.Errorf("the message has no tool call %d", in.Index)
+	}
+	return msg.ToolCalls[in.Index].Arguments, nil
+}
+
+// refused reports whether a tool has answered with an error, which the model was told.
+func (c *effectCall) refused() bool {
+	var out toolAnswer
+	_, _, isTool := toolOfActivity(c.scheduled.Name)
+	return isTool && c.answer != nil && c.answer.Kind == history.TaskCompleted && json.Unmarshal(c.answer.Data, &out) == nil && out.IsError
+}
+
+// toolOfActivity finds the agent and the tool in the name of an activity. No agent has a
+// slash in its own.
+func toolOfActivity(activity string) (agent, tool string, ok bool) {
+	if rest, is := strings.CutPrefix(activity, toolPrefix); is {
+		return strings.Cut(rest, "/")
+	}
+	return "", "", false
+}
