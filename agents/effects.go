@@ -82,10 +82,11 @@ type effectWalk struct {
 	repeated map[string]int          // where a call that may be repeated is in list, by its key
 }
 
-// effectCall is a call as the history has it.
+// effectCall is a call as the history has it, without results, which may be large.
 type effectCall struct {
-	scheduled *history.Event
-	answer    *history.Event // nil: none yet
+	scheduled *history.Event // without input, unless it is a tool's
+	answered  bool
+	failed    bool // answered with a failure, or by a tool with an error for the model
 }
 
 func (w *effectWalk) instance(id string) error {
@@ -103,7 +104,7 @@ func (w *effectWalk) instance(id string) error {
 		records[r.Execution] = append(records[r.Execution], r)
 	}
 	for _, keys := range known.Keys {
-		calls, order, err := w.calls(keys.Execution)
+		calls, order, err := w.calls(keys.Execution, records[keys.Execution])
 		if err != nil {
 			return err
 		}
@@ -124,10 +125,13 @@ func (w *effectWalk) instance(id string) error {
 	return nil
 }
 
-// calls reads the calls of an execution's activities that may have effects, by number
+// calls reads the calls of an execution's tools, and of what else has records, by number
 // and in order. On the way it takes note of children and manifests.
-func (w *effectWalk) calls(execution string) (map[int32]*effectCall, []int32, error) {
+func (w *effectWalk) calls(execution string, records []durable.EffectRecord) (map[int32]*effectCall, []int32, error) {
 	calls, manifests := map[int32]*effectCall{}, map[int32]string{}
+	for _, r := range records {
+		calls[r.Task] = nil
+	}
 	var order []int32
 	for ev, err := range w.client.History(w.ctx, w.id, execution) {
 		if err != nil {
@@ -142,13 +146,19 @@ func (w *effectWalk) calls(execution string) (map[int32]*effectCall, []int32, er
 		case history.TaskScheduled:
 			if agent, ok := strings.CutPrefix(ev.Name, "manifest:"); ok {
 				manifests[ev.ID] = agent
-			} else if !strings.HasPrefix(ev.Name, chatPrefix) {
-				calls[ev.ID] = &effectCall{scheduled: ev}
+			}
+			_, _, isTool := toolOfActivity(ev.Name)
+			if _, recorded := calls[ev.ID]; recorded || isTool {
+				kept := *ev
+				if !isTool {
+					kept.Data = nil
+				}
+				calls[ev.ID] = &effectCall{scheduled: &kept}
 				order = append(order, ev.ID)
 			}
 		case history.TaskCompleted, history.TaskFailed:
 			if call := calls[ev.Answers]; call != nil {
-				call.answer = ev
+				call.answered, call.failed = true, ev.Kind == history.TaskFailed || call.refused(ev.Data)
 			}
 			if agent, ok := manifests[ev.Answers]; ok && ev.Kind == history.TaskCompleted {
 				if err := w.manifest(agent, ev.Data); err != nil {
@@ -189,7 +199,7 @@ func (w *effectWalk) recorded(r durable.EffectRecord, call *effectCall) error {
 		e.State = EffectRunning
 	case r.Receipt.IsZero():
 		e.State = EffectUnknown
-	case r.Failed || call != nil && call.refused():
+	case r.Failed || call != nil && call.failed:
 		e.State = EffectFailed
 	default:
 		e.State = EffectDone
@@ -206,11 +216,11 @@ func (w *effectWalk) repeatable(keys durable.EffectKeys, call *effectCall, open 
 	key := keys.Of(call.scheduled)
 	state := EffectDone
 	switch {
-	case call.answer == nil && open:
+	case !call.answered && open:
 		state = EffectRunning
-	case call.answer == nil:
+	case !call.answered:
 		state = EffectUnknown
-	case call.answer.Kind == history.TaskFailed || call.refused():
+	case call.failed:
 		state = EffectFailed
 	}
 	if i, again := w.repeated[key]; again {
@@ -258,11 +268,11 @@ func (w *effectWalk) arguments(input history.Payload) (string, error) {
 	return msg.ToolCalls[in.Index].Arguments, nil
 }
 
-// refused reports whether a tool has answered with an error, which the model was told.
-func (c *effectCall) refused() bool {
+// refused reports whether a result is a tool's error, which the model was told.
+func (c *effectCall) refused(result history.Payload) bool {
 	var out toolAnswer
 	_, _, isTool := toolOfActivity(c.scheduled.Name)
-	return isTool && c.answer != nil && c.answer.Kind == history.TaskCompleted && json.Unmarshal(c.answer.Data, &out) == nil && out.IsError
+	return isTool && json.Unmarshal(result, &out) == nil && out.IsError
 }
 
 // toolOfActivity finds the agent and the tool in the name of an activity. No agent has a
