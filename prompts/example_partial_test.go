@@ -23,3 +23,18 @@ func ExampleLibrary_Get() {
 	// summary@2 200 Sum it up in plain words. At most 50 words. <nil>
 	// summary@1 0 Sum it up. <nil>
 }
+
+// While prompts are written, a program takes up what is saved. A broken edit leaves what was there.
+func ExampleLoadDev() {
+	files := fstest.MapFS{"prompts/greeting.md": {Data: []byte("---\n---\nHello.")}}
+	library := prompts.Must(prompts.LoadDev(files, "prompts", func(err error) { fmt.Println("not taken up:", err) }))
+	for _, edit := range []string{"---\n---\nGood morning.", "---\n---\nHello {{ .name }}."} {
+		files["prompts/greeting.md"] = &fstest.MapFile{Data: []byte(edit)}
+		text, err := prompts.Must(library.Get("greeting")).Render(nil)
+		fmt.Println(text, err)
+	}
+	// Output:
+	// Good morning. <nil>
+	// not taken up: prompts/greeting.md:3: variable name is used but not declared: add it to variables in the front matter
+	// Good morning. <nil>
+}

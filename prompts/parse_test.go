@@ -202,6 +202,7 @@ func TestMust(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"", "---\n---\nx", "---\nname: a\nvariables:\n  s: {type: string}\n  l: {type: list, default: [1, {a: b}]}\n---\n{{ .s }}{{ range $i, $x := .l }}{{ if eq $i 0 }}{{ $x }}{{ else }}{{ break }}{{ end }}{{ end }}",
+		"---\nparameters: {temperature: 0.5, stop: [a], seed: 1e3}\n---\nx", "---\n---\n{{ template \"a@1\" . }}{{ range $ }}{{ template \"b\" $ }}{{ end }}",
 		"---\nname: &a [*a]\n---\n{{", "---\n<<: {}\n? a\n---\n{{ define \"x\" }}{{ end }}", "\uFEFF---\r\nversion: 0x1\r\n---\r\n{{- \"\\xff\" -}}",
 	} {
 		f.Add([]byte(seed))

@@ -29,13 +29,14 @@ import (
 	"github.com/agentrun-dev/agentrun/tools"
 )
 
-// TestMain makes this binary three commands: agentrun, a program with agents of its
-// own; solo, which has one agent, and a model that costs nothing; and bare, which
-// has none.
+// TestMain makes this binary four commands: agentrun, a program with agents of its
+// own; solo, which has one agent, and a model that costs nothing; payer, whose tools
+// do something outside; and bare, which has none.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"agentrun": func() { os.Exit(cli.Main(testProgram(), os.Args[1:])) },
 		"solo":     func() { os.Exit(cli.Main(soloProgram(), os.Args[1:])) },
+		"payer":    func() { os.Exit(cli.Main(payerProgram(), os.Args[1:])) },
 		"bare":     func() { os.Exit(cli.Main(&scenario.Program{Providers: providers()}, os.Args[1:])) },
 	})
 }
@@ -65,13 +66,11 @@ func testProgram() *scenario.Program {
 		}, tools.Pure())
 	stubborn := tools.New("ignore", "Wait for a file, whatever happens.",
 		func(_ context.Context, g gate) (string, error) { return waitForFile(context.Background(), g) }, tools.Pure())
-	note := tools.New("note", "Take a note.", func(ctx context.Context, _ nothing) (string, error) { return "noted as " + tools.Key(ctx), nil }, tools.Idempotent())
-	pay := tools.New("pay", "Pay when a file is there.", waitForFile, tools.Unsafe())
 	agent := func(name string, t ...tools.Tool) *agents.Agent {
 		return agents.New(agents.Config{Name: name, Instructions: "Be brief.", Model: "m", Tools: t})
 	}
 	return &scenario.Program{
-		Agents:    []*agents.Agent{agent("clerk", now), agent("fixer", again), agent("holder", wait), agent("breaker", fail), agent("mule", stubborn), agent("payer", note, pay, now)},
+		Agents:    []*agents.Agent{agent("clerk", now), agent("fixer", again), agent("holder", wait), agent("breaker", fail), agent("mule", stubborn)},
 		Tools:     []tools.Tool{now},
 		Providers: providers(),
 	}
@@ -87,6 +86,15 @@ func soloProgram() *scenario.Program {
 		Agents:      []*agents.Agent{agents.New(agents.Config{Name: "Hello_World", Instructions: "Greet.", Model: "m"})},
 		Models:      map[string]models.Model{"m": scripted.New(scripted.Entry{Text: "Hello."})},
 	}
+}
+
+// payerProgram has an agent whose tools do something outside.
+func payerProgram() *scenario.Program {
+	return &scenario.Program{Agents: []*agents.Agent{agents.New(agents.Config{Name: "payer", Instructions: "Pay.", Model: "m", Tools: []tools.Tool{
+		tools.New("look", "Look.", func(context.Context, nothing) (string, error) { return "seen", nil }, tools.Pure()),
+		tools.New("note", "Take a note.", func(ctx context.Context, _ nothing) (string, error) { return "noted as " + tools.Key(ctx), nil }, tools.Idempotent()),
+		tools.New("pay", "Pay when a file is there.", waitForFile, tools.Unsafe()),
+	}})}}
 }
 
 func waitForFile(ctx context.Context, g gate) (string, error) {
