@@ -193,7 +193,7 @@ func (w *effectWalk) load(r durable.Ref) ([]byte, error) { return w.client.Load(
 
 // recorded lists an attempt that has a record; call is nil if its history is gone.
 func (w *effectWalk) recorded(r durable.EffectRecord, call *effectCall) error {
-	e := Effect{Instance: w.id, Activity: r.Activity, Effect: w.classes[r.Activity], Key: r.Key, Scheduled: r.Intent, Intent: r.Intent, Receipt: r.Receipt}
+	e := Effect{Instance: w.id, Activity: r.Activity, Effect: w.classes[r.Activity], Scheduled: r.Intent, Intent: r.Intent, Receipt: r.Receipt}
 	switch {
 	case r.Running:
 		e.State = EffectRunning
@@ -234,14 +234,16 @@ func (w *effectWalk) repeatable(keys durable.EffectKeys, call *effectCall, open 
 // add lists an effect with what is known of its tool. key is that of the call, which
 // a tool's is made from.
 func (w *effectWalk) add(e Effect, key string, call *effectCall) error {
+	e.Key = key
 	if agent, tool, ok := toolOfActivity(e.Activity); ok {
 		e.Agent, e.Tool, e.Key = agent, tool, ""
 		if call != nil {
-			arguments, err := w.arguments(call.scheduled.Data)
-			if err == nil {
-				e.Key = toolKey(key, arguments)
-			} else if !durable.IsNotFound(err) {
+			arguments, found, err := w.arguments(call.scheduled.Data)
+			if err != nil {
 				return err
+			}
+			if found {
+				e.Key = toolKey(key, arguments)
 			}
 		}
 	}
@@ -249,23 +251,28 @@ func (w *effectWalk) add(e Effect, key string, call *effectCall) error {
 	return nil
 }
 
-// arguments finds those that a tool was called with.
-func (w *effectWalk) arguments(input history.Payload) (string, error) {
+// arguments finds those that a tool was called with, unless they are gone, or the activity
+// is somebody else's with such a name.
+func (w *effectWalk) arguments(input history.Payload) (arguments string, found bool, err error) {
 	var in toolInput
-	if err := json.Unmarshal(input, &in); err != nil {
-		return "", fmt.Errorf("the input of a tool call: %w", err)
+	if json.Unmarshal(input, &in) != nil {
+		return "", false, nil
 	}
 	if in.Arguments != nil {
-		return *in.Arguments, nil
+		return *in.Arguments, true, nil
 	}
-	msg, err := memory.Message(w.load, in.Message)
+	b, err := w.load(in.Message)
+	if durable.IsNotFound(err) {
+		return "", false, nil
+	}
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	if in.Index < 0 || in.Index >= len(msg.ToolCalls) {
-		return "", fmt.Errorf("the message has no tool call %d", in.Index)
+	msg, err := memory.Message(func(durable.Ref) ([]byte, error) { return b, nil }, in.Message)
+	if err != nil || in.Index < 0 || in.Index >= len(msg.ToolCalls) {
+		return "", false, nil
 	}
-	return msg.ToolCalls[in.Index].Arguments, nil
+	return msg.ToolCalls[in.Index].Arguments, true, nil
 }
 
 // refused reports whether a result is a tool's error, which the model was told.

@@ -154,3 +154,34 @@ func TestEffects(t *testing.T) {
 		t.Errorf("effects of nobody: %v", err)
 	}
 }
+
+// TestEffectsOfOthers has activities that are called like tools and are none.
+func TestEffectsOfOthers(t *testing.T) {
+	do := func(name string) *durable.Activity[any, string] {
+		return durable.NewActivity(name, func(context.Context, any) (string, error) { return "", nil }, durable.AtMostOnce())
+	}
+	a, b := do("tool:a/b"), do("tool:c")
+	run := durable.NewOrchestration("run", func(ctx *durable.Context, _ string) (string, error) {
+		for _, in := range []any{"text", 1, nil, map[string]any{"index": 3}, map[string]any{"index": -1, "message": map[string]any{"hash": "no"}}} {
+			if _, err := a.Call(ctx, in); err != nil {
+				return "", err
+			}
+		}
+		return b.Call(ctx, nil)
+	})
+	rt, err := durable.Open(t.Context(), "memory:", run, a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close()
+	if _, err := run.Run(t.Context(), rt.Client(), "", durable.WithInstanceID("i")); err != nil {
+		t.Fatal(err)
+	}
+	list, err := agents.Effects(t.Context(), rt.Client(), "i")
+	if err != nil || len(list) != 6 {
+		t.Fatalf("effects %+v, %v", list, err)
+	}
+	if last := list[5]; last.Tool != "" || last.Activity != "tool:c" || last.Key == "" || last.State != agents.EffectDone {
+		t.Errorf("the last effect is %+v", last)
+	}
+}

@@ -76,6 +76,18 @@ func TestPromptByName(t *testing.T) {
 	if err != nil || s.Prompt("nobody") != nil {
 		t.Errorf("the prompt of nobody: %v, %v", s.Prompt("nobody"), err)
 	}
+	outside := filepath.Join(t.TempDir(), "out.md")
+	write(t, outside, []byte("---\n---\nx"))
+	link := filepath.Join(dir, "prompts", "out.md")
+	if err := os.Symlink(outside, link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parse("prompt: writer@1"); err == nil || !strings.Contains(err.Error(), "reached by no link that leads out of it") {
+		t.Errorf("a link beside it that leads out: %v", err)
+	}
+	if err := os.Remove(link); err != nil {
+		t.Fatal(err)
+	}
 	write(t, filepath.Join(dir, "prompts", "sub", "style.md"), []byte("---\n---\n{{ .x }}"))
 	if _, err := parse("prompt: writer@1"); err == nil || !strings.Contains(err.Error(), "s.yaml:5:21: the prompt is wrong: prompts/sub/style.md:3: variable x") {
 		t.Errorf("a broken one beside it: %v", err)
