@@ -52,15 +52,9 @@ func (d *definer) agent(a *Agent) {
 	d.seen[a] = true
 	o := d.options
 	d.defs = append(d.defs, a.run, a.manifestActivity(o), a.chatActivity(o))
-	if m := a.Manifest(); m.Before != (BeforeTurn{}) {
-		d.defs = append(d.defs, a.beforeActivity())
-	}
-	if h, all := a.config.Hooks, o.Hooks; h.RunStart != nil || h.RunEnd != nil || all.RunStart != nil || all.RunEnd != nil {
-		d.defs = append(d.defs, a.hookActivity(o))
-	}
-	for _, g := range a.guards {
-		d.defs = append(d.defs, a.guardActivity(g))
-	}
+	// A run that began with functions, guardrails or hooks which the program has no
+	// longer must not wait for them for ever: it is told.
+	d.defs = append(d.defs, a.beforeActivity(), a.guardActivity(), a.hookActivity(o))
 	for _, t := range a.config.Tools {
 		if c := childOf(t); c != nil {
 			d.defs = append(d.defs, c.def)

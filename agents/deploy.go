@@ -17,8 +17,9 @@ type DeployAction string
 
 // What a run does after a deploy. The program that goes on with the run decides.
 const (
-	// Pin keeps to the run's own manifest. It fails by the name of a tool that the
-	// manifest has and the program does not.
+	// Pin keeps to the run's own manifest. It fails by the name of a tool, a guardrail
+	// or a function that the manifest has and the program does not. A hook that is gone
+	// is not called any more.
 	Pin DeployAction = "pin"
 	// Adopt takes the new manifest from the next turn on.
 	Adopt DeployAction = "adopt"
@@ -35,7 +36,7 @@ var ErrManifestChanged = errors.New("the agent has changed since the run began")
 func (a *Agent) deployed(ctx context.Context, o *Options, m Manifest) (Manifest, durable.Ref, error) {
 	if a.config.OnDeploy == Pin {
 		if gone := a.gone(m); len(gone) > 0 {
-			return m, durable.Ref{}, durable.NonRetriable(fmt.Errorf("agent %s: the run keeps to the manifest that it began with, and this program has no longer its tool %s", m.Agent, strings.Join(gone, ", ")))
+			return m, durable.Ref{}, durable.NonRetriable(a.lost(gone...))
 		}
 		return m, durable.Ref{}, nil
 	}
@@ -56,15 +57,39 @@ func (a *Agent) deployed(ctx context.Context, o *Options, m Manifest) (Manifest,
 	return now, ref, err
 }
 
-// gone lists the pinned tools of the agent's own that this program does not have. Of
-// those of toolsets the call finds out: a server that is away may come back.
-func (a *Agent) gone(m Manifest) (names []string) {
+// gone lists what a pinned manifest has and this program does not: tools of the
+// agent's own, guardrails, functions. Of the tools of toolsets the call finds out: a
+// server that is away may come back.
+func (a *Agent) gone(m Manifest) (what []string) {
 	for _, t := range m.Tools {
 		if _, ok := a.tools[t.Name]; !ok && t.Toolset == "" {
-			names = append(names, t.Name)
+			what = append(what, "tool "+t.Name)
 		}
 	}
-	return names
+	for _, g := range m.Guardrails {
+		if a.guards[g.Name] == nil {
+			what = append(what, "guardrail "+g.Name)
+		}
+	}
+	c := &a.config
+	for _, f := range []struct {
+		name string
+		gone bool
+	}{
+		{"InstructionsFunc", m.Before.Instructions && c.InstructionsFunc == nil},
+		{"Enabled", m.Before.Tools && c.Enabled == nil},
+		{"StopWhen", m.Before.Stop && c.StopWhen == nil},
+	} {
+		if f.gone {
+			what = append(what, f.name)
+		}
+	}
+	return what
+}
+
+// lost is the failure of a run that cannot keep to its manifest.
+func (a *Agent) lost(what ...string) error {
+	return fmt.Errorf("agent %s: the run keeps to the manifest that it began with, and this program has no longer its %s", a.config.Name, strings.Join(what, ", "))
 }
 
 // changes names the parts in which two manifests differ, by their JSON names; of
@@ -148,13 +173,13 @@ func (a *Agent) Changed(m Manifest) []string {
 }
 
 // Broken says why the program could not go on with a run of the agent that has this
-// manifest: pinned tools are gone, or OnDeploy is Fail and something changed. It is ""
-// where the program can.
+// manifest: what it is pinned to is gone, or OnDeploy is Fail and something changed.
+// It is "" where the program can.
 func (a *Agent) Broken(m Manifest) string {
 	switch a.config.OnDeploy {
 	case Pin:
 		if gone := a.gone(m); len(gone) > 0 {
-			return "its tool " + strings.Join(gone, ", ") + " is gone"
+			return "it keeps to its manifest, and of that is gone: " + strings.Join(gone, ", ")
 		}
 	case Fail:
 		if changed := a.Changed(m); len(changed) > 0 {

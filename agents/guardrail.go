@@ -123,6 +123,7 @@ func indexGuardrails(list []Guardrail) (map[string]*Guardrail, error) {
 
 // guardInput is the input of a guardrail's activity: where the text is.
 type guardInput struct {
+	Guardrail string `json:"guardrail"`
 	Run     string      `json:"run"`
 	Message durable.Ref `json:"message"` // its content; with Tool, the arguments of its call Index
 	Tool    string      `json:"tool,omitempty"`
@@ -131,8 +132,15 @@ type guardInput struct {
 	Text *string `json:"text,omitempty"`
 }
 
-func (a *Agent) guardActivity(g *Guardrail) durable.Definition {
-	return durable.NewActivity(a.guardName(g.Name), func(ctx context.Context, in guardInput) (Verdict, error) {
+func (a *Agent) guardActivity() durable.Definition {
+	return durable.NewActivity(guardPrefix+a.config.Name, func(ctx context.Context, in guardInput) (Verdict, error) {
+		g := a.guards[in.Guardrail]
+		switch {
+		case g == nil && a.config.OnDeploy == Adopt:
+			return Allow(), nil // the run is about to adopt a manifest without it
+		case g == nil:
+			return Verdict{}, durable.NonRetriable(a.lost("guardrail " + in.Guardrail))
+		}
 		text, err := in.text(func(r durable.Ref) ([]byte, error) { return durable.Load(ctx, r) })
 		if err != nil {
 			return Verdict{}, err
@@ -171,8 +179,6 @@ func (in guardInput) text(load memory.Loader) (string, error) {
 	return m.ToolCalls[in.Index].Arguments, nil
 }
 
-func (a *Agent) guardName(name string) string { return guardPrefix + a.config.Name + "/" + name }
-
 // besideInput reports whether a guardrail checks beside the first turn.
 func (m *Manifest) besideInput() bool {
 	return slices.ContainsFunc(m.Guardrails, func(g ManifestGuardrail) bool { return g.Beside })
@@ -192,8 +198,8 @@ func (r *run) guard(ctx *durable.Context, on Checkpoint, in guardInput, beside b
 		if !g.covers(on, in.Tool) || g.Beside != beside {
 			continue
 		}
-		in.Text = out.text
-		v, err := durable.CallActivity[Verdict](ctx, r.agent.guardName(g.Name), in, durable.WithRetry(*r.agent.config.Retry))
+		in.Guardrail, in.Text = g.Name, out.text
+		v, err := durable.CallActivity[Verdict](ctx, guardPrefix+r.agent.config.Name, in, durable.WithRetry(*r.agent.config.Retry))
 		if err != nil {
 			return out, err
 		}
