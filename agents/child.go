@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"strings"
 
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/models"
@@ -19,9 +19,37 @@ type Task struct {
 
 // child is what a tool is bound to whose calls are runs of an orchestration.
 type child struct {
+	name  string // of the orchestration
 	agent *Agent // nil: another orchestration
 	def   durable.Definition
-	start func(ctx *durable.Context, arguments string, opts ...durable.CallOption) *durable.Task[string]
+	start startChild
+}
+
+// startChild starts a child with a call's arguments, and gives what the model is shown.
+type startChild func(ctx *durable.Context, arguments string, opts ...durable.CallOption) *durable.Task[string]
+
+// lostChild starts a child that the program has no tool for any more: a replay takes
+// the same step as the code did that had it.
+func lostChild(orchestration string) startChild {
+	return func(ctx *durable.Context, arguments string, opts ...durable.CallOption) *durable.Task[string] {
+		return durable.Go(ctx, func(ctx *durable.Context) (string, error) {
+			in := json.RawMessage(arguments)
+			if strings.HasPrefix(orchestration, agentPrefix) {
+				var t Task
+				if err := json.Unmarshal(in, &t); err != nil {
+					return "", err
+				}
+				res, err := durable.CallOrchestration[Result](ctx, orchestration, runInput{Input: t.Task}, opts...)
+				return res.Text, err
+			}
+			out, err := durable.CallOrchestration[json.RawMessage](ctx, orchestration, in, opts...)
+			var text string
+			if err == nil && json.Unmarshal(out, &text) != nil {
+				text = string(out)
+			}
+			return text, err
+		})
+	}
 }
 
 var errOnlyInRuns = errors.New("this tool runs as a child of an agent's run, and not on its own")
@@ -34,7 +62,7 @@ var errOnlyInRuns = errors.New("this tool runs as a child of an agent's run, and
 // A child that fails is told to the model as a failed call. Its own tools have their
 // own effects and approvals; an option may ask for an approval of the whole.
 func AsTool(a *Agent, opts ...tools.Option) tools.Tool {
-	c := &child{agent: a, def: a.run, start: func(ctx *durable.Context, arguments string, opts ...durable.CallOption) *durable.Task[string] {
+	c := &child{name: a.Orchestration(), agent: a, def: a.run, start: func(ctx *durable.Context, arguments string, opts ...durable.CallOption) *durable.Task[string] {
 		return durable.Go(ctx, func(ctx *durable.Context) (string, error) {
 			var t Task
 			if err := json.Unmarshal([]byte(arguments), &t); err != nil {
@@ -51,7 +79,7 @@ func AsTool(a *Agent, opts ...tools.Option) tools.Tool {
 // child of the caller's run. The tool's schema is that of In, which must be a struct;
 // its result is shown to the model as tools.New shows one.
 func OrchestrationTool[In, Out any](name, description string, o *durable.Orchestration[In, Out], opts ...tools.Option) tools.Tool {
-	c := &child{def: o, start: func(ctx *durable.Context, arguments string, opts ...durable.CallOption) *durable.Task[string] {
+	c := &child{name: o.Name(), def: o, start: func(ctx *durable.Context, arguments string, opts ...durable.CallOption) *durable.Task[string] {
 		return durable.Go(ctx, func(ctx *durable.Context) (string, error) {
 			var in In
 			if err := json.Unmarshal([]byte(arguments), &in); err != nil {
@@ -85,12 +113,12 @@ func childOf(t tools.Tool) *child {
 }
 
 // callChild runs a call as a child, and gives the message for the model.
-func (r *run) callChild(ctx *durable.Context, call models.ToolCall) (called, error) {
-	c := childOf(r.agent.tools[call.Name])
-	if c == nil {
-		return called{}, durable.NonRetriable(fmt.Errorf("agent %s: tool %s: %w", r.agent.config.Name, call.Name, errNoTool))
+func (r *run) callChild(ctx *durable.Context, call models.ToolCall, orchestration string) (called, error) {
+	start := lostChild(orchestration)
+	if c := childOf(r.agent.tools[call.Name]); c != nil && c.name == orchestration {
+		start = c.start
 	}
-	text, err := c.start(ctx, cmp.Or(call.Arguments, "{}"), durable.WithTags(map[string]string{RunTag: r.runID()})).Await()
+	text, err := start(ctx, cmp.Or(call.Arguments, "{}"), durable.WithTags(map[string]string{RunTag: r.runID()})).Await()
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return called{}, err

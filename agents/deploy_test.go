@@ -91,6 +91,9 @@ func TestDeploy(t *testing.T) {
 	}) (string, error) {
 		return "", nil
 	}, tools.Pure())
+	child := agents.OrchestrationTool("weather", "Weather in a city.", durable.NewOrchestration("weather", func(*durable.Context, city) (string, error) {
+		return "sunny", nil
+	}))
 	words := byWord(agents.OnArguments)
 	output := byWord(agents.OnOutput)
 	hooks := agents.Hooks{
@@ -117,6 +120,8 @@ func TestDeploy(t *testing.T) {
 	}{
 		{name: "the same", after: func(*agents.Config) {}},
 		{name: "pinned tool gone", after: func(c *agents.Config) { c.Tools = nil }, err: "no longer its tool weather", broken: "weather"},
+		{name: "pinned child gone", before: agents.Config{Tools: []tools.Tool{child}}, after: func(c *agents.Config) { c.Tools = nil }, err: "no longer its tool weather", broken: "weather"},
+		{name: "adopt without the child", before: agents.Config{OnDeploy: agents.Adopt, Tools: []tools.Tool{child}}, after: func(c *agents.Config) { c.Tools = []tools.Tool{w} }},
 		{name: "pinned guardrail gone", before: agents.Config{Guardrails: []agents.Guardrail{words, {Name: "out", On: output.On, Check: output.Check}}},
 			after: func(c *agents.Config) { c.Guardrails = c.Guardrails[1:] }, err: "no longer its guardrail words", broken: "words"},
 		{name: "pinned function gone", before: agents.Config{Enabled: all}, after: func(c *agents.Config) { c.Enabled = nil }, err: "no longer its Enabled", broken: "Enabled"},

@@ -123,11 +123,11 @@ func indexGuardrails(list []Guardrail) (map[string]*Guardrail, error) {
 
 // guardInput is the input of a guardrail's activity: where the text is.
 type guardInput struct {
-	Guardrail string `json:"guardrail"`
-	Run     string      `json:"run"`
-	Message durable.Ref `json:"message"` // its content; with Tool, the arguments of its call Index
-	Tool    string      `json:"tool,omitempty"`
-	Index   int         `json:"index,omitempty"`
+	Guardrail string      `json:"guardrail"`
+	Run       string      `json:"run"`
+	Message   durable.Ref `json:"message"` // its content; with Tool, the arguments of its call Index
+	Tool      string      `json:"tool,omitempty"`
+	Index     int         `json:"index,omitempty"`
 	// Text is what an earlier guardrail put in the place of that.
 	Text *string `json:"text,omitempty"`
 }

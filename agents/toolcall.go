@@ -142,8 +142,8 @@ func (r *run) call(ctx *durable.Context, ans chatAnswer, call models.ToolCall, i
 			in.Arguments, call.Arguments = e, *e
 		}
 	}
-	if check.Child {
-		return r.callChild(ctx, call)
+	if check.Child != "" {
+		return r.callChild(ctx, call, check.Child)
 	}
 	return r.callTool(ctx, call, in, r.agent.activityOf(check))
 }

@@ -60,9 +60,9 @@ type checkedCall struct {
 	Problem string `json:"problem,omitempty"`
 	// Approval, where set, is what the call waits for.
 	Approval *tools.Approval `json:"approval,omitempty"`
-	// Child says that the call is a run of another orchestration, and Toolset whose the
+	// Child is the orchestration that the call is a run of, and Toolset whose the
 	// tool is, with the effect that it has: these are no activities of their own.
-	Child   bool          `json:"child,omitempty"`
+	Child   string        `json:"child,omitempty"`
 	Read    bool          `json:"read,omitempty"` // it is the agent's own readTool
 	Toolset string        `json:"toolset,omitempty"`
 	Effect  *tools.Effect `json:"effect,omitempty"`
@@ -295,7 +295,10 @@ func (a *Agent) check(ctx context.Context, m Manifest, call models.ToolCall, fin
 		c.Problem = err.Error()
 		return c, nil
 	}
-	c.Approval, c.Child = t.Approval(), spec.Toolset == "" && childOf(t) != nil
+	c.Approval = t.Approval()
+	if of := childOf(t); of != nil && spec.Toolset == "" {
+		c.Child = of.name
+	}
 	if c.Toolset = spec.Toolset; c.Toolset != "" {
 		e := spec.Effect // as the run knows it: a server must not make a tool repeatable in the middle
 		c.Effect = &e
