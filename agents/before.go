@@ -93,5 +93,5 @@ func (r *run) before() (ans beforeAnswer, err error) {
 		return ans, nil
 	}
 	return durable.CallActivity[beforeAnswer](r.ctx, beforePrefix+r.agent.config.Name,
-		beforeInput{r.state.Manifest, r.stateInput(), r.state.Head}, durable.WithRetry(*r.agent.config.Retry))
+		beforeInput{r.state.Manifest, r.stateInput(), r.state.Head}, r.retry())
 }

@@ -24,8 +24,15 @@ func deployed(t *testing.T, before, after agents.Config) (agents.Result, error, 
 	ctx, disk := t.Context(), memory.New()
 	in := make(chan struct{})
 	asked := 0
+	failing := scripted.Func(func(*models.Request) (*models.Response, error) {
+		return nil, &models.Error{Kind: models.KindUnreachable, Message: "not now"}
+	})
 	hanging := func(ctx context.Context, _ string) (models.Model, error) {
-		if asked++; asked > 1 {
+		asked++
+		if before.Retry != nil && asked == 1 {
+			return failing, nil
+		}
+		if asked > 1 && before.Retry == nil || asked > 2 {
 			close(in)
 			<-ctx.Done()
 			return nil, ctx.Err()
@@ -131,6 +138,7 @@ func TestDeploy(t *testing.T) {
 				c.Instructions, c.MaxTurns, c.Sequential, c.Hooks = "new", 1, true, hooks
 				c.Guardrails, c.Enabled = []agents.Guardrail{{Name: "no", On: agents.OnOutput, Check: byWord("").Check}}, all
 			}},
+		{name: "pinned retries", before: agents.Config{Retry: quick}, after: func(c *agents.Config) { c.Retry = &durable.RetryPolicy{MaxAttempts: 1} }},
 		{name: "hooks gone", before: agents.Config{Hooks: hooks}, after: func(c *agents.Config) { c.Hooks = agents.Hooks{} }},
 		{name: "adopt", before: agents.Config{OnDeploy: agents.Adopt, Instructions: "old"}, system: "new",
 			after: func(c *agents.Config) {

@@ -65,10 +65,12 @@ func (r *run) summary(why StopReason) error {
 // handOver lets the successor go on, and takes its result for the run's.
 func (r *run) handOver() error {
 	next := r.agent.config.Successor
-	if next == nil || next.Name() != r.manifest.Successor {
+	is := next != nil && next.Name() == r.manifest.Successor
+	if !is && !r.ctx.IsReplaying() {
 		return durable.NonRetriable(fmt.Errorf("agent %s hands over to %s, which this program does not say any more", r.agent.config.Name, r.manifest.Successor))
 	}
-	got, err := next.Call(r.ctx, takeOver, InConversation(r.conversation))
+	got, err := durable.CallOrchestration[Result](r.ctx, agentPrefix+r.manifest.Successor,
+		runInput{Input: takeOver, Conversation: r.conversation}, durable.WithTags(map[string]string{RunTag: r.runID()}))
 	if err != nil {
 		return fmt.Errorf("agent %s has handed over: %w", r.agent.config.Name, err)
 	}

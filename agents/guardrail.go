@@ -199,7 +199,7 @@ func (r *run) guard(ctx *durable.Context, on Checkpoint, in guardInput, beside b
 			continue
 		}
 		in.Guardrail, in.Text = g.Name, out.text
-		v, err := durable.CallActivity[Verdict](ctx, guardPrefix+r.agent.config.Name, in, durable.WithRetry(*r.agent.config.Retry))
+		v, err := durable.CallActivity[Verdict](ctx, guardPrefix+r.agent.config.Name, in, r.retry())
 		if err != nil {
 			return out, err
 		}

@@ -139,6 +139,6 @@ func (r *run) ended(cause error) error {
 }
 
 func (r *run) callHook(ctx *durable.Context, end *RunEnd) error {
-	_, err := durable.CallActivity[struct{}](ctx, hookPrefix+r.agent.config.Name, hookInput{r.stateInput(), end}, durable.WithRetry(*r.agent.config.Retry))
+	_, err := durable.CallActivity[struct{}](ctx, hookPrefix+r.agent.config.Name, hookInput{r.stateInput(), end}, r.retry())
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/memory"
@@ -28,6 +29,7 @@ type Manifest struct {
 	Output       *models.OutputSchema `json:"output,omitempty"`
 	Window       int                  `json:"window,omitempty"`
 
+	Retry          ManifestRetry       `json:"retry,omitzero"`
 	MaxTurns       int                 `json:"maxTurns,omitempty"`
 	MaxRepairs     int                 `json:"maxRepairs,omitempty"`
 	OnMaxTurns     MaxTurnsAction      `json:"onMaxTurns,omitempty"`
@@ -52,6 +54,25 @@ type BeforeTurn struct {
 	Instructions bool `json:"instructions,omitempty"`
 	Tools        bool `json:"tools,omitempty"`
 	Stop         bool `json:"stop,omitempty"`
+}
+
+// ManifestRetry is [Config].Retry without its function: what a replay needs to find the
+// same attempts.
+type ManifestRetry struct {
+	MaxAttempts   int           `json:"maxAttempts,omitempty"`
+	FirstInterval time.Duration `json:"firstInterval,omitempty"`
+	Backoff       float64       `json:"backoff,omitempty"`
+	MaxInterval   time.Duration `json:"maxInterval,omitempty"`
+	Timeout       time.Duration `json:"timeout,omitempty"`
+}
+
+// retry is how the run's steps are tried again.
+func (r *run) retry() durable.CallOption {
+	m := r.manifest.Retry
+	return durable.WithRetry(durable.RetryPolicy{
+		MaxAttempts: m.MaxAttempts, FirstInterval: m.FirstInterval, Backoff: m.Backoff, MaxInterval: m.MaxInterval,
+		Timeout: m.Timeout, Retry: r.agent.config.Retry.Retry,
+	})
 }
 
 // PromptRef names a prompt as it was when the run began.
@@ -84,6 +105,7 @@ func (a *Agent) Manifest() Manifest {
 	m := Manifest{
 		Agent: c.Name, Instructions: c.Instructions, Model: c.Model, Params: c.Params,
 		Output: c.Output.schema(), Window: c.Window,
+		Retry:    ManifestRetry{c.Retry.MaxAttempts, c.Retry.FirstInterval, c.Retry.Backoff, c.Retry.MaxInterval, c.Retry.Timeout},
 		MaxTurns: c.MaxTurns, MaxRepairs: c.MaxRepairs, OnMaxTurns: c.OnMaxTurns,
 		StopTools: c.StopTools, Sequential: c.Sequential, KeepToolChoice: c.KeepToolChoice,
 		Before: BeforeTurn{c.InstructionsFunc != nil, c.Enabled != nil, c.StopWhen != nil},

@@ -71,7 +71,7 @@ func (r *run) ask(before beforeAnswer) (chatAnswer, error) {
 		Free: r.state.Result.ToolCalls > 0 && !r.manifest.KeepToolChoice,
 	}
 	for {
-		chat := durable.StartActivity[chatAnswer](r.ctx, chatPrefix+r.agent.config.Name, in, durable.WithRetry(*r.agent.config.Retry))
+		chat := durable.StartActivity[chatAnswer](r.ctx, chatPrefix+r.agent.config.Name, in, r.retry())
 		if r.steered(chat) {
 			chat.Cancel()
 			continue
