@@ -44,7 +44,7 @@ func (a *Agent) deployed(ctx context.Context, o *Options, m Manifest) (Manifest,
 	if m.Asked != nil {
 		asked = *m.Asked
 	}
-	now, err := a.manifest(ctx, o, asked, m.Tags)
+	now, err := a.manifest(ctx, o, asked, m.Tags, &m)
 	if err != nil {
 		return m, durable.Ref{}, fmt.Errorf("agent %s: %w", m.Agent, err)
 	}

@@ -129,13 +129,13 @@ func manifestTool(t tools.Tool, set string) ManifestTool {
 	return ManifestTool{models.ToolSpec{Name: t.Name(), Description: t.Description(), Schema: t.Schema()}, t.Effect(), set}
 }
 
-// manifest makes the manifest of one run.
-func (a *Agent) manifest(ctx context.Context, o *Options, asked overrides, tags map[string]string) (m Manifest, err error) {
+// manifest makes the manifest of one run; was is the one that it has.
+func (a *Agent) manifest(ctx context.Context, o *Options, asked overrides, tags map[string]string, was *Manifest) (m Manifest, err error) {
 	m = a.Manifest()
 	m.Tags = tags
 	m.StartHook = a.config.Hooks.RunStart != nil || o.Hooks.RunStart != nil
 	m.EndHook = a.config.Hooks.RunEnd != nil || o.Hooks.RunEnd != nil
-	if err := a.addToolsets(ctx, &m); err != nil {
+	if err := a.addToolsets(ctx, &m, was); err != nil {
 		return m, err
 	}
 	if p := a.config.Prompt; p != nil && asked.Instructions == nil {
@@ -214,7 +214,7 @@ func RunTags(ctx context.Context) map[string]string {
 // by newer code finds the manifest that the run began with.
 func (a *Agent) manifestActivity(o *Options) durable.Definition {
 	return durable.NewActivity(manifestPrefix+a.config.Name, func(ctx context.Context, in manifestInput) (durable.Ref, error) {
-		m, err := a.manifest(ctx, o, in.overrides, in.Tags)
+		m, err := a.manifest(ctx, o, in.overrides, in.Tags, nil)
 		if err != nil {
 			return durable.Ref{}, fmt.Errorf("agent %s: %w", a.config.Name, err)
 		}

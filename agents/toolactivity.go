@@ -112,6 +112,9 @@ func (a *Agent) toolsetActivity(o *Options, e tools.Effect) durable.Definition {
 	find := func(ctx context.Context, in toolInput) (tools.Tool, error) { return a.find(ctx, in.Tool, in.Toolset) }
 	return durable.NewActivity(a.toolsetName(e), func(ctx context.Context, in toolInput) (toolAnswer, error) {
 		t, err := find(ctx, in)
+		if err != nil && ctx.Err() != nil {
+			return toolAnswer{}, err
+		}
 		if err != nil { // the tool was not called
 			_, mc, failed := a.toolCall(ctx, in)
 			if failed != nil {

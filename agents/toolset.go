@@ -26,21 +26,45 @@ func checkToolsets(sets []tools.Toolset) error {
 	return nil
 }
 
-// addToolsets asks the toolsets for what they have.
-func (a *Agent) addToolsets(ctx context.Context, m *Manifest) error {
+// addToolsets asks the toolsets for what they have. One that is away has what it had
+// in the run's manifest; a run that has none yet fails.
+func (a *Agent) addToolsets(ctx context.Context, m *Manifest, was *Manifest) error {
 	for _, set := range a.config.Toolsets {
-		list, err := set.Tools(ctx)
-		if err != nil {
-			return fmt.Errorf("toolset %s: %w", set.Name(), err)
+		list, err := manifestTools(ctx, set)
+		if err != nil && (was == nil || ctx.Err() != nil) {
+			return err
+		} else if err != nil {
+			list = was.of(set.Name())
 		}
 		for _, t := range list {
-			if other := m.tool(t.Name()); other != nil {
-				return fmt.Errorf("toolset %s has a tool %q, and so has %s: give one of them a prefix", set.Name(), t.Name(), owner(other))
+			if other := m.tool(t.Name); other != nil {
+				return fmt.Errorf("toolset %s has a tool %q, and so has %s: give one of them a prefix", set.Name(), t.Name, owner(other))
 			}
-			m.Tools = append(m.Tools, manifestTool(t, set.Name()))
+			m.Tools = append(m.Tools, t)
 		}
 	}
 	return nil
+}
+
+func manifestTools(ctx context.Context, set tools.Toolset) (list []ManifestTool, err error) {
+	have, err := set.Tools(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("toolset %s: %w", set.Name(), err)
+	}
+	for _, t := range have {
+		list = append(list, manifestTool(t, set.Name()))
+	}
+	return list, nil
+}
+
+// of lists the tools of a toolset.
+func (m *Manifest) of(set string) (list []ManifestTool) {
+	for _, t := range m.Tools {
+		if t.Toolset == set {
+			list = append(list, t)
+		}
+	}
+	return list
 }
 
 func owner(t *ManifestTool) string {

@@ -281,6 +281,9 @@ func (a *Agent) check(ctx context.Context, m Manifest, call models.ToolCall, fin
 	case errors.Is(err, errNoTool) && spec.Toolset != "":
 		c.Problem = "this tool is not there any more"
 		return c, nil
+	case err != nil && spec.Toolset != "" && ctx.Err() == nil: // the answer counts, and the set may come back
+		c.Problem = "the call was not made: " + err.Error()
+		return c, nil
 	case err != nil:
 		return c, err
 	}
