@@ -107,6 +107,10 @@ func TestEffects(t *testing.T) {
 		for _, e := range list {
 			which := slices.Collect(maps.Keys(keys))
 			which = slices.DeleteFunc(which, func(w string) bool { return keys[w] != e.Key })
+			if len(which) == 0 && fmt.Sprint(e.State) == "running" {
+				got[e.Activity] = "about to begin" // its function has not noted its key yet
+				continue
+			}
 			if len(which) != 1 {
 				t.Fatalf("effect %+v has the key of %v, all are %v", e, which, keys)
 			}
