@@ -34,7 +34,9 @@ var (
 
 // Clean returns the shortest form of a relative path with slashes, "." for the root itself. The error, an [ErrName],
 // says why a path is none: it is absolute, goes up, or means something else on this system than it spells.
-func Clean(name string) (string, error) {
+func Clean(name string) (string, error) { return clean(name, filepath.Separator == '\\') }
+
+func clean(name string, windows bool) (string, error) {
 	bad := func(why string) (string, error) {
 		if len(name) > 200 {
 			name = name[:200]
@@ -50,25 +52,25 @@ func Clean(name string) (string, error) {
 		return bad("it has control characters")
 	case strings.HasPrefix(name, "/"):
 		return bad("it is absolute, use one that is relative to the root")
-	case filepath.Separator != '/' && strings.ContainsAny(name, `\:`):
+	case windows && strings.ContainsAny(name, `\:`):
 		return bad(`use "/" between names, and no "\" or ":"`)
 	}
-	clean := path.Clean(name) // Clean("") is "."
+	short := path.Clean(name) // "." for ""
 	for _, element := range strings.Split(name, "/") {
 		if element == ".." {
 			return bad(`it goes up by ".."`)
 		}
-		if filepath.Separator != '/' && element != "." && strings.TrimRight(element, ". ") != element {
+		if windows && element != "." && strings.TrimRight(element, ". ") != element {
 			return bad("a name ends in a dot or a space, which this system drops")
 		}
 	}
-	if !filepath.IsLocal(filepath.FromSlash(clean)) {
+	if !filepath.IsLocal(filepath.FromSlash(short)) {
 		return bad("this system reserves the name")
 	}
-	if strings.Count(clean, "/") >= maxDepth {
+	if strings.Count(short, "/") >= maxDepth {
 		return bad(fmt.Sprintf("it is deeper than %d folders", maxDepth))
 	}
-	return clean, nil
+	return short, nil
 }
 
 // Dir opens the folder of a clean name, for the caller to close. With create, folders that are not there are made.

@@ -26,6 +26,19 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// TestCleanOnWindows has what a system with drives, backslashes and names that it shortens takes for something else.
+func TestCleanOnWindows(t *testing.T) {
+	for name, want := range map[string]string{
+		"": ".", "a/b": "a/b", "./a": "a", "a.b/c d": "a.b/c d",
+		`a\b`: "!", `..\a`: "!", `\\host\share`: "!", "C:": "!", "C:/a": "!", "a/b:stream": "!", "a.": "!", "a /b": "!", "a. .": "!", "...": "!", "/a": "!", "..": "!",
+	} {
+		got, err := clean(name, true)
+		if want == "!" && !errors.Is(err, ErrName) || want != "!" && (got != want || err != nil) {
+			t.Errorf("%q = %q, %v, want %q", name, got, err, want)
+		}
+	}
+}
+
 // FuzzClean checks that what is clean is its own clean form, local, and goes through no other name.
 func FuzzClean(f *testing.F) {
 	for _, seed := range []string{"a/b", "../x", "/x", "a//./b", "a/../../b", `C:\x`, `..\x`, "a\x00", "con", "a. /b"} {

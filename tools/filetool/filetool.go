@@ -21,7 +21,7 @@
 // and delete_file [tools.Idempotent].
 //
 // A file is written beside its old self and then put in its place, so that a reader, or a crash, finds the one or the
-// other. The calls of a set that write come one after another.
+// other; a crash in between leaves a file .agentrun-*.tmp. The calls of a set that write come one after another.
 package filetool
 
 import (
