@@ -51,17 +51,9 @@ func Connect(ctx context.Context, url string, o Options, defs ...Definition) (*C
 		if !errors.As(err, &held) {
 			return nil, err
 		}
-		_, path, err := parseURL(url)
-		if err != nil {
-			return nil, err
-		}
-		remote, err := taskhub.Dial(ctx, taskhub.SocketPath(path))
+		c, err := Dial(ctx, url, o, defs...)
 		if err == nil {
-			r, err := o.registry(defs)
-			if err != nil {
-				return nil, errors.Join(err, remote.Close())
-			}
-			return &Connection{newClient(remote, r), remote.Close}, nil
+			return c, nil
 		}
 		if ctx.Err() != nil || !errors.Is(err, taskhub.ErrUnavailable) || time.Now().After(patience) {
 			return nil, fmt.Errorf("%w, but cannot be reached: %w; end that program, or wait until it is done", held, err)
@@ -73,6 +65,28 @@ func Connect(ctx context.Context, url string, o Options, defs ...Definition) (*C
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// Dial is [Connect] to the process that has the hub open, and never opens it here: for
+// what lasts, and must not keep others from being that process. Where there is none,
+// the error wraps taskhub.ErrUnavailable.
+func Dial(ctx context.Context, url string, o Options, defs ...Definition) (*Connection, error) {
+	scheme, path, err := parseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	if scheme == "memory" {
+		return nil, fmt.Errorf("%s: %w: it is in the memory of one process", url, taskhub.ErrUnavailable)
+	}
+	r, err := o.registry(defs)
+	if err != nil {
+		return nil, err
+	}
+	remote, err := taskhub.Dial(ctx, taskhub.SocketPath(path))
+	if err != nil {
+		return nil, err
+	}
+	return &Connection{newClient(remote, r), remote.Close}, nil
 }
 
 // Close lets go of the hub.

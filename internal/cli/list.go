@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) runsCommand() *cobra.Command {
-	return a.group("runs", "List, show, check and export runs", a.listCommand(), a.showCommand(), a.checkCommand(), a.exportCommand())
+	return a.group("runs", "List, show, follow, check and export runs", a.listCommand(), a.showCommand(), a.followCommand(), a.checkCommand(), a.exportCommand())
 }
 
 func (a *app) listCommand() *cobra.Command {

@@ -20,6 +20,7 @@ import (
 type progress struct {
 	app   *app
 	begun time.Time
+	all   bool // with -o jsonl also print what is not recorded
 
 	mu     sync.Mutex
 	agents map[agentKey]time.Time // since when they work
@@ -37,8 +38,10 @@ type (
 
 // streamed is the text of a model's turn as far as it came.
 type streamed struct {
-	attempt, length int
-	line            string // not yet printed
+	try    string
+	length int
+	line   string // not yet printed
+	said   bool   // something was
 }
 
 func newProgress(a *app, begun time.Time) *progress {
@@ -49,14 +52,17 @@ func newProgress(a *app, begun time.Time) *progress {
 func (p *progress) event(ev agents.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if ev.Kind == agents.EventDelta {
-		p.delta(ev)
-		return
-	}
-	if p.app.format == formatJSONL {
+	if p.app.format == formatJSONL && (p.all || ev.Kind != agents.EventDelta && ev.Kind != agents.EventSuperseded) {
 		_ = p.app.printJSON(ev) // the report at the end says if nobody reads
 	}
-	if ev.Kind == agents.EventAnswer {
+	switch ev.Kind {
+	case agents.EventDelta:
+		p.delta(ev)
+		return
+	case agents.EventSuperseded:
+		p.superseded(ev)
+		return
+	case agents.EventAnswer:
 		p.endText(ev)
 	}
 	if text := p.text(ev); text != "" {
@@ -162,15 +168,24 @@ func (p *progress) delta(ev agents.Event) {
 	}
 	key := textKey{ev.Instance, ev.Turn}
 	s := p.texts[key]
-	if s == nil || ev.Attempt > s.attempt { // what an attempt wrote that failed does not count
-		s = &streamed{attempt: ev.Attempt}
+	if s != nil && ev.Try != s.try {
+		p.superseded(ev)
+		s = nil
+	}
+	if s == nil {
+		s = &streamed{try: ev.Try}
 		p.texts[key] = s
 	}
-	if ev.Attempt < s.attempt || ev.Offset+len(ev.Text) <= s.length {
+	if ev.Offset+len(ev.Text) <= s.length {
 		return
 	}
 	s.length = ev.Offset + len(ev.Text)
-	s.line += ev.Text
+	p.write(s, ev.Agent, ev.Text)
+}
+
+// write prints the lines of a model's text that are whole.
+func (p *progress) write(s *streamed, agent, text string) {
+	s.line += text
 	for {
 		cut := strings.IndexByte(s.line, '\n')
 		if cut < 0 && len(s.line) > lineWidth {
@@ -179,9 +194,18 @@ func (p *progress) delta(ev agents.Event) {
 		if cut < 0 {
 			return
 		}
-		p.said(ev.Agent, s.line[:cut])
-		s.line = s.line[cut+1:]
+		p.said(agent, s.line[:cut])
+		s.line, s.said = s.line[cut+1:], true
 	}
+}
+
+// superseded forgets the text of a try that is void.
+func (p *progress) superseded(ev agents.Event) {
+	key := textKey{ev.Instance, ev.Turn}
+	if s := p.texts[key]; s != nil && s.said {
+		p.line(ev.Time, ev.Agent, fmt.Sprintf("turn %d begins anew: what it has written is void%s", ev.Turn, prefixed(": ", oneLine(ev.Error, 300))))
+	}
+	delete(p.texts, key)
 }
 
 // said prints a line of a model's text.
@@ -194,7 +218,14 @@ func (p *progress) said(agent, line string) {
 // endText prints what is left of a turn's text, which is now recorded.
 func (p *progress) endText(ev agents.Event) {
 	key := textKey{ev.Instance, ev.Turn}
-	if s := p.texts[key]; s != nil && ev.Error == "" {
+	s := p.texts[key]
+	if p.app.term.isTerm && ev.Error == "" && len(ev.Text) > ev.Offset {
+		if s == nil {
+			s = &streamed{}
+		}
+		p.write(s, ev.Agent, ev.Text[ev.Offset:])
+	}
+	if s != nil && ev.Error == "" {
 		p.said(ev.Agent, s.line)
 	}
 	delete(p.texts, key)
