@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/memory"
 	"github.com/agentrun-dev/agentrun/models"
 	"github.com/agentrun-dev/agentrun/prompts"
 	"github.com/agentrun-dev/agentrun/tools"
@@ -70,9 +71,21 @@ type Config struct {
 	// Hooks are told of, and may change, what happens.
 	Hooks Hooks
 
-	// Window bounds how many of the conversation's last messages a model is sent;
-	// 0: all. A tool's result is never sent without the call that it answers.
+	// Window bounds how many of the conversation's last messages a model is sent, beside
+	// the first one and those that are pinned; 0: all. A tool's result is never sent
+	// without the call that it answers.
 	Window int
+	// MaxContext is how many tokens of the conversation a model is sent; 0: as many as its
+	// provider takes. Before there are more, the conversation is compacted: old results of
+	// tools are left out, then Summarizer, a model's name, sums up the oldest part; "":
+	// Model does. People read the whole conversation all the same. Counter counts; nil:
+	// memory.Estimate.
+	MaxContext int
+	Summarizer string
+	Counter    memory.Counter
+	// Others says how the model is told what other agents of a shared conversation said;
+	// "": as text, with their names.
+	Others memory.Others
 	// Retry says how a model call that failed is tried again; nil: 5 attempts, with
 	// waits from a second to half a minute between them, for failures that can pass.
 	Retry *durable.RetryPolicy
@@ -151,8 +164,8 @@ func (a *Agent) validate() (err error) {
 	switch {
 	case c.Model == "":
 		return errors.New("it names no model")
-	case c.MaxTurns < 0 || c.Window < 0 || c.MaxRepairs < 0:
-		return errors.New("MaxTurns, MaxRepairs and Window must not be negative")
+	case c.MaxTurns < 0 || c.Window < 0 || c.MaxRepairs < 0 || c.MaxContext < 0:
+		return errors.New("MaxTurns, MaxRepairs, Window and MaxContext must not be negative")
 	case given > 1:
 		return errors.New("of Instructions, Prompt and InstructionsFunc at most one is set")
 	case (c.OnMaxTurns == MaxTurnsHandOver) != (c.Successor != nil):

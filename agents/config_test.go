@@ -55,8 +55,12 @@ func TestOnMaxTurns(t *testing.T) {
 			if err != nil || got.Text != c.text || got.Turns != c.turns || got.Stop != agents.StopMaxTurns {
 				t.Errorf("got %+v, %v", got, err)
 			}
-			if last := seen[len(seen)-1].Messages; c.next != nil && len(last) < 8 {
-				t.Errorf("the successor was told %d messages, not the whole conversation", len(last))
+			var told strings.Builder
+			for _, m := range seen[len(seen)-1].Messages {
+				told.WriteString(m.Content)
+			}
+			if c.next != nil && strings.Count(told.String(), "Oslo: sunny") != 3 {
+				t.Errorf("the successor was not told what was done: %s", told.String())
 			}
 		})
 	}

@@ -23,6 +23,9 @@ type Options struct {
 	OnProgress func(Progress)
 	// Prices say what model turns cost; nil: nobody counts. See [Result].Cost.
 	Prices models.Prices
+	// Quotas limit how much is asked of models, by the names that agents give; nil: no
+	// limits. The limits are those of the program as it is now, for runs under way too.
+	Quotas map[string]Quota
 	// Hooks are those of all agents, around the hooks of each.
 	Hooks Hooks
 }
@@ -32,7 +35,10 @@ type Options struct {
 // conversations and approvals. Agents that others hand over to, or have as tools, need
 // not be listed.
 func Define(o Options, list ...*Agent) durable.Definition {
-	d := &definer{options: &o, defs: []durable.Definition{memory.Conversation, Approvals}, seen: map[*Agent]bool{}}
+	d := &definer{options: &o, defs: []durable.Definition{memory.Conversation, Approvals, failures}, seen: map[*Agent]bool{}}
+	if o.Models != nil && len(o.Quotas) > 0 { // whoever asks no models must not answer for those who do
+		d.defs = append(d.defs, quotaDefinition(o.Quotas))
+	}
 	for _, a := range list {
 		d.agent(a)
 	}
@@ -51,7 +57,7 @@ func (d *definer) agent(a *Agent) {
 	}
 	d.seen[a] = true
 	o := d.options
-	d.defs = append(d.defs, a.run, a.manifestActivity(o), a.chatActivity(o))
+	d.defs = append(d.defs, a.run, a.manifestActivity(o), a.chatActivity(o), a.compactActivity(o))
 	// A run that began with functions, guardrails or hooks which the program has no
 	// longer must not wait for them for ever: it is told.
 	d.defs = append(d.defs, a.beforeActivity(), a.guardActivity(), a.hookActivity(o))
@@ -77,6 +83,7 @@ const (
 	manifestPrefix = "manifest:"
 	beforePrefix   = "before:"
 	chatPrefix     = "chat:"
+	compactPrefix  = "compact:"
 	guardPrefix    = "guard:"
 	toolPrefix     = "tool:"
 	hookPrefix     = "hook:"

@@ -157,7 +157,7 @@ func fields(m Manifest) (f map[string]json.RawMessage) {
 // instructions as long as their prompt is the same, and the tools of toolsets.
 func (a *Agent) Changed(m Manifest) []string {
 	now := a.Manifest()
-	now.Tags, now.StartHook, now.EndHook = m.Tags, m.StartHook, m.EndHook
+	now.Tags, now.StartHook, now.EndHook, now.Quota = m.Tags, m.StartHook, m.EndHook, m.Quota
 	if now.Prompt != nil {
 		now.Instructions = m.Instructions
 	}

@@ -70,7 +70,7 @@ func (r *run) handOver() error {
 		return durable.NonRetriable(fmt.Errorf("agent %s hands over to %s, which this program does not say any more", r.agent.config.Name, r.manifest.Successor))
 	}
 	got, err := durable.CallOrchestration[Result](r.ctx, agentPrefix+r.manifest.Successor,
-		runInput{Input: takeOver, Conversation: r.conversation}, durable.WithTags(map[string]string{RunTag: r.runID()}))
+		runInput{Input: takeOver, Conversation: r.conversation, overrides: overrides{Others: memory.OthersCalls}}, durable.WithTags(map[string]string{RunTag: r.runID()}))
 	if err != nil {
 		return fmt.Errorf("agent %s has handed over: %w", r.agent.config.Name, err)
 	}

@@ -154,7 +154,9 @@ func FuzzCursor(f *testing.F) {
 	}
 	a := agents.New(agents.Config{Name: "a", Model: "m"})
 	rt, err := durable.OpenStore(context.Background(), memory.New(), durableOptions, agents.Define(agents.Options{Models: only(speaker(
-		func(_ context.Context, _ *models.Request, yield func(models.Event, error) bool) { yield(answerOf("ok"), nil) }))}, a))
+		func(_ context.Context, _ *models.Request, yield func(models.Event, error) bool) {
+			yield(answerOf("ok"), nil)
+		}))}, a))
 	if err != nil {
 		f.Fatal(err)
 	}

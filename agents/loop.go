@@ -38,14 +38,16 @@ func (in *runInput) message() models.Message {
 
 // loopState is what a run carries from one execution to the next.
 type loopState struct {
-	Manifest durable.Ref `json:"manifest"`
-	Input    durable.Ref `json:"input,omitzero"` // the message that the run began with
-	Head     memory.Head `json:"head"`
-	Values   durable.Ref `json:"values,omitzero"` // of the run's state
-	Repairs  int         `json:"repairs,omitempty"`
-	Begun    time.Time   `json:"begun"`
-	Result   Result      `json:"result"`
-	Wishes   wishes      `json:"wishes,omitzero"`
+	Manifest durable.Ref  `json:"manifest"`
+	Input    durable.Ref  `json:"input,omitzero"` // the message that the run began with
+	Head     memory.Head  `json:"head"`
+	View     memory.View  `json:"view,omitzero"`   // what the model is told of it
+	Values   durable.Ref  `json:"values,omitzero"` // of the run's state
+	Repairs  int          `json:"repairs,omitempty"`
+	Begun    time.Time    `json:"begun"`
+	Result   Result       `json:"result"`
+	Took     models.Usage `json:"took,omitzero"` // by the last turn
+	Wishes   wishes       `json:"wishes,omitzero"`
 	// Results are the long results that the model can read on in, the newest last.
 	Results []durable.Ref `json:"results,omitempty"`
 	// Unsaid are messages that people want to be in the conversation.
@@ -153,6 +155,7 @@ func (r *run) begin(in runInput) (err error) {
 		return err
 	}
 	r.state.Begun = r.ctx.Now()
+	r.state.View = memory.View{Agent: r.manifest.Agent, Others: r.manifest.Others, Window: r.manifest.Window}
 	if r.state.Values, err = r.storeValues(in.Values); err != nil {
 		return err
 	}
@@ -232,8 +235,18 @@ func (r *run) store(m models.Message) (durable.Ref, error) {
 	return r.ctx.Store(b), nil
 }
 
+// append adds messages of people, or of the program.
 func (r *run) append(ctx *durable.Context, refs ...durable.Ref) error {
-	head, err := memory.Append.Call(ctx, r.conversation, memory.Entry{Messages: refs})
+	return r.appendEntry(ctx, memory.Entry{Messages: refs})
+}
+
+// appendOwn adds messages of the agent: its answers, and the results of its calls.
+func (r *run) appendOwn(ctx *durable.Context, refs ...durable.Ref) error {
+	return r.appendEntry(ctx, memory.Entry{Messages: refs, Agent: r.agent.config.Name})
+}
+
+func (r *run) appendEntry(ctx *durable.Context, in memory.Entry) error {
+	head, err := memory.Append.Call(ctx, r.conversation, in)
 	if err == nil {
 		r.state.Head = head
 	}

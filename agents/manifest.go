@@ -28,6 +28,10 @@ type Manifest struct {
 	Tools        []ManifestTool       `json:"tools,omitempty"`
 	Output       *models.OutputSchema `json:"output,omitempty"`
 	Window       int                  `json:"window,omitempty"`
+	MaxContext   int                  `json:"maxContext,omitempty"`
+	Summarizer   string               `json:"summarizer,omitempty"`
+	Others       memory.Others        `json:"others,omitempty"`
+	Quota        bool                 `json:"quota,omitempty"` // the model has one
 
 	Retry          ManifestRetry       `json:"retry,omitzero"`
 	MaxTurns       int                 `json:"maxTurns,omitempty"`
@@ -105,6 +109,7 @@ func (a *Agent) Manifest() Manifest {
 	m := Manifest{
 		Agent: c.Name, Instructions: c.Instructions, Model: c.Model, Params: c.Params,
 		Output: c.Output.schema(), Window: c.Window,
+		MaxContext: c.MaxContext, Summarizer: c.Summarizer, Others: c.Others,
 		Retry:    ManifestRetry{c.Retry.MaxAttempts, c.Retry.FirstInterval, c.Retry.Backoff, c.Retry.MaxInterval, c.Retry.Timeout},
 		MaxTurns: c.MaxTurns, MaxRepairs: c.MaxRepairs, OnMaxTurns: c.OnMaxTurns,
 		StopTools: c.StopTools, Sequential: c.Sequential, KeepToolChoice: c.KeepToolChoice,
@@ -148,6 +153,7 @@ func (a *Agent) manifest(ctx context.Context, o *Options, asked overrides, tags 
 	if err := m.override(asked); err != nil {
 		return m, durable.NonRetriable(err)
 	}
+	_, m.Quota = o.Quotas[m.Model]
 	return m, nil
 }
 
@@ -168,6 +174,9 @@ func (m *Manifest) override(o overrides) error {
 	if o.MaxTurns > 0 {
 		m.MaxTurns = o.MaxTurns
 	}
+	if o.Others != "" {
+		m.Others = o.Others
+	}
 	if o.Tools != nil {
 		for _, name := range *o.Tools {
 			if m.tool(name) == nil {
@@ -176,7 +185,7 @@ func (m *Manifest) override(o overrides) error {
 		}
 		m.Tools = slices.DeleteFunc(m.Tools, func(t ManifestTool) bool { return !slices.Contains(*o.Tools, t.Name) })
 	}
-	if o.Model != "" || o.Instructions != nil || o.Params != nil || o.MaxTurns > 0 || o.Tools != nil || o.Vars != nil || o.Output != nil {
+	if o.Model != "" || o.Instructions != nil || o.Params != nil || o.MaxTurns > 0 || o.Tools != nil || o.Vars != nil || o.Output != nil || o.Others != "" {
 		m.Asked = &o
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/memory"
 	"github.com/agentrun-dev/agentrun/models"
 )
 
@@ -29,11 +30,15 @@ type overrides struct {
 	MaxTurns     int                  `json:"maxTurns,omitempty"`
 	Tools        *[]string            `json:"tools,omitempty"`
 	Vars         map[string]any       `json:"vars,omitempty"`
+	Others       memory.Others        `json:"others,omitempty"`
 }
 
 // InConversation lets the run go on with a conversation, which others may share,
 // instead of one of its own.
 func InConversation(id string) CallOption { return func(o *callOptions) { o.conversation = id } }
+
+// WithOthers replaces the agent's Others.
+func WithOthers(how memory.Others) CallOption { return func(o *callOptions) { o.over.Others = how } }
 
 // WithOutput asks for another structured output than the agent's.
 func WithOutput(out *Output) CallOption { return func(o *callOptions) { o.over.Output = out.schema() } }

@@ -19,6 +19,7 @@ import (
 type chatInput struct {
 	Manifest durable.Ref `json:"manifest"`
 	Head     memory.Head `json:"head"`
+	View     memory.View `json:"view,omitzero"`
 	Turn     int         `json:"turn"` // from 1
 	// Instructions and Tools are in the place of the manifest's, see beforeAnswer.
 	Instructions durable.Ref `json:"instructions,omitzero"`
@@ -92,9 +93,12 @@ func (a *Agent) chatActivity(o *Options) durable.Definition {
 		if err != nil {
 			return chatAnswer{}, err
 		}
+		if err := a.fits(m, req); err != nil {
+			return chatAnswer{}, err
+		}
 		resp, err := o.ask(ctx, a.hooks(o), model, req, in.Turn)
 		if err != nil {
-			return chatAnswer{}, modelFailure(m, err)
+			return chatAnswer{}, a.modelFailure(m, req, err)
 		}
 		ans, err := a.record(ctx, m, in, resp)
 		ans.Manifest = adopted
@@ -139,20 +143,9 @@ func request(load memory.Loader, m Manifest, in chatInput) (*models.Request, err
 		req.Tools = append(req.Tools, readResult)
 	}
 	choose(req, m, in)
-	from := 0
-	if m.Window > 0 {
-		from = max(0, in.Head.Length-m.Window)
-	}
-	whole := false
-	for msg, err := range memory.Read(load, in.Head, from) {
-		if err != nil {
-			return nil, err
-		}
-		if whole = whole || from == 0 || msg.Role != models.RoleTool; whole {
-			req.Messages = append(req.Messages, msg)
-		}
-	}
-	return req, nil
+	told, err := in.View.Read(load, in.Head)
+	req.Messages = append(req.Messages, told...)
+	return req, err
 }
 
 // choose settles what a request says about tools: a choice that names a tool which is
@@ -211,16 +204,6 @@ func (o *Options) stream(ctx context.Context, model models.Model, req *models.Re
 	err := errors.New("the model's stream ended without an answer")
 	t.superseded(err)
 	return nil, err
-}
-
-// modelFailure makes the error that is recorded: tried again where that can help.
-func modelFailure(m Manifest, err error) error {
-	err = fmt.Errorf("agent %s: model %s: %w", m.Agent, m.Model, err)
-	var me *models.Error
-	if errors.As(err, &me) && !me.Retryable() {
-		return durable.NonRetriable(err)
-	}
-	return err
 }
 
 // record stores the answer and looks at what it asks for.

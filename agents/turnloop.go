@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -63,26 +64,57 @@ func (r *run) chat(before beforeAnswer) (chatAnswer, error) {
 	return ans, err
 }
 
-// ask makes the model call, again when people want it, or the manifest it is to go by.
-func (r *run) ask(before beforeAnswer) (chatAnswer, error) {
+// ask makes the model call: when its quota allows, again when people want it or its
+// provider was asked too often, and of a shorter view when the conversation is too long.
+func (r *run) ask(before beforeAnswer) (ans chatAnswer, err error) {
 	in := chatInput{
-		Manifest: r.state.Manifest, Head: r.state.Head, Turn: r.state.Result.Turns + 1,
+		Head: r.state.Head, Turn: r.state.Result.Turns + 1,
 		Instructions: before.Instructions, Tools: before.Tools, Last: r.state.Last, Results: len(r.state.Results) > 0,
 		Free: r.state.Result.ToolCalls > 0 && !r.manifest.KeepToolChoice,
 	}
-	for {
+	for compactions, pushed := 0, 0; ; {
+		leave, err := waitQuota(r.ctx, r.manifest.Quota, r.manifest.Model, estimateTurn(r.state.Took, r.manifest.Params))
+		if err != nil {
+			return ans, err
+		}
+		in.Manifest, in.View = r.state.Manifest, r.state.View
 		chat := durable.StartActivity[chatAnswer](r.ctx, chatPrefix+r.agent.config.Name, in, r.retry())
 		if r.steered(chat) {
 			chat.Cancel()
 			continue
 		}
-		ans, err := chat.Await()
-		if err == nil && !ans.Manifest.IsZero() {
-			r.state.Manifest = ans.Manifest
-			err = r.loadManifest()
+		ans, err = chat.Await()
+		var long *tooLongError
+		var back *pushedBackError
+		switch {
+		case errors.As(err, &long) && compactions < maxCompactions:
+			compactions++
+			err = r.compact(long.Limit)
+		case errors.As(err, &back) && pushed < maxPushBacks:
+			pushed++
+			err = pushQuota(r.ctx, leave, back.For)
+		case err != nil:
+			return ans, err
+		default:
+			return ans, r.asked(leave, ans)
 		}
-		return ans, err
+		if err != nil {
+			return ans, err
+		}
 	}
+}
+
+// asked notes what an answer brings beside the message.
+func (r *run) asked(leave reservation, ans chatAnswer) error {
+	r.state.Took = ans.Usage
+	if err := settleQuota(r.ctx, leave, ans.Usage); err != nil {
+		return err
+	}
+	if ans.Manifest.IsZero() {
+		return nil
+	}
+	r.state.Manifest = ans.Manifest
+	return r.loadManifest()
 }
 
 // answer takes a message without calls: the end, unless it is a structured answer
@@ -97,7 +129,7 @@ func (r *run) answer(ans chatAnswer, msg models.Message) (done bool, err error) 
 		}
 	}
 	if !empty {
-		if err := r.append(r.ctx, ans.Message); err != nil {
+		if err := r.appendOwn(r.ctx, ans.Message); err != nil {
 			return false, err
 		}
 	}
