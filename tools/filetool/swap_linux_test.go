@@ -36,7 +36,7 @@ func TestSwappedFolder(t *testing.T) {
 			refused++
 		}
 	}
-	for i := 0; i < 2000 && (i < 200 || worked < 50 || refused < 50); i++ {
+	for i := 0; i < 2000 && (i < 100 || worked < 50 || refused < 50); i++ {
 		for range 20 {
 			got, err := f.call("read_file", args{"path": "a/f"})
 			if count(err); err == nil && got.Content != "open" {

@@ -16,6 +16,9 @@ import (
 	"github.com/agentrun-dev/agentrun/tools"
 )
 
+// deadline is how long the system may take to end what was killed.
+const deadline = 10 * time.Second
+
 // run runs a program to its end, or to that of its time.
 func (r *runner) run(ctx context.Context, in input) (tools.Result, error) {
 	program, ok := r.programs[in.Program]
@@ -132,7 +135,7 @@ func (p *process) await(ctx context.Context, timeout time.Duration) (tools.Resul
 	case <-ctx.Done():
 		p.stop()
 	}
-	if !within(p.ended, p.grace) {
+	if !within(p.ended, deadline) {
 		return tools.Result{}, &tools.UnknownOutcomeError{Err: errors.New("the program cannot be killed, the system holds it")}
 	}
 	note := ""

@@ -150,7 +150,7 @@ func alive(t *testing.T) (path string, gone <-chan struct{}) {
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	path, gone := alive(t)
-	tool := shell(t, shelltool.Config{Timeout: 2 * time.Second, Grace: 100 * time.Millisecond})
+	tool := shell(t, shelltool.Config{Timeout: 2 * time.Second, Grace: 2 * time.Second})
 	got, err := run(t, t.Context(), tool, "", "trap '' TERM; exec 3>'"+path+"'; echo started; sleep 1000 & while :; do sleep 1000; done")
 	if err != nil || !got.IsError || got.Content != "[stopped after 2s, which is how long it may run]\nstarted\n" {
 		t.Errorf("%q, %v", got.Content, err)
