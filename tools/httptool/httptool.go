@@ -121,7 +121,10 @@ func New[In any](name, description string, r Request, opts ...tools.Option) tool
 		}
 		return c.call(ctx, arguments)
 	}, c.defaults()...)
-	if tool, err = c.finish(tool, opts); err != nil {
+	if err = c.fits(tool); err == nil {
+		tool, err = override(tool, opts)
+	}
+	if err != nil {
 		panic(fmt.Sprintf("httptool.New(%q): %v", name, err))
 	}
 	return tool
@@ -139,10 +142,18 @@ func Raw(name, description string, schema json.RawMessage, r Request, opts ...to
 	if err != nil {
 		return tools.Tool{}, err
 	}
-	if tool, err = c.finish(tool, opts); err != nil {
+	if err := c.fits(tool); err != nil {
 		return tools.Tool{}, fmt.Errorf("tool %q: %w", name, err)
 	}
-	return tool, nil
+	return override(tool, opts)
+}
+
+// override applies the user's options over those of the method.
+func override(tool tools.Tool, opts []tools.Option) (tools.Tool, error) {
+	if len(opts) == 0 {
+		return tool, nil
+	}
+	return tool.With(opts...)
 }
 
 // caller is a request that was checked.
@@ -268,14 +279,14 @@ func (c *caller) defaults() []tools.Option {
 	return []tools.Option{effect, tools.Timeout(DefaultTimeout)}
 }
 
-// finish checks that the arguments have a place, and applies the user's options over those of the method.
-func (c *caller) finish(tool tools.Tool, opts []tools.Option) (tools.Tool, error) {
+// fits checks that the URL's places have arguments, and the arguments a place.
+func (c *caller) fits(tool tools.Tool) error {
 	var schema struct {
 		Properties map[string]json.RawMessage `json:"properties"`
 		Required   []string                   `json:"required"`
 	}
 	if err := json.Unmarshal(tool.Schema(), &schema); err != nil {
-		return tools.Tool{}, fmt.Errorf("read its schema: %w", err)
+		return fmt.Errorf("read its schema: %w", err)
 	}
 	required := func(field string) error {
 		if !slices.Contains(schema.Required, field) {
@@ -285,27 +296,24 @@ func (c *caller) finish(tool tools.Tool, opts []tools.Option) (tools.Tool, error
 	}
 	for _, field := range c.template.fields {
 		if _, ok := schema.Properties[field]; !ok {
-			return tools.Tool{}, fmt.Errorf("its URL has {%s}, and there is no such argument", field)
+			return fmt.Errorf("its URL has {%s}, and there is no such argument", field)
 		}
 	}
 	for _, p := range append(slices.Clone(c.template.path), part{field: c.template.whole}) {
 		if p.field != "" {
 			if err := required(p.field); err != nil {
-				return tools.Tool{}, err
+				return err
 			}
 		}
 	}
 	if !c.hasBody() {
 		for _, field := range slices.Sorted(maps.Keys(schema.Properties)) {
 			if !slices.Contains(c.template.fields, field) {
-				return tools.Tool{}, fmt.Errorf("the argument %s goes nowhere: a %s has no body, so put {%s} into the URL", field, c.Method, field)
+				return fmt.Errorf("the argument %s goes nowhere: a %s has no body, so put {%s} into the URL", field, c.Method, field)
 			}
 		}
 	}
-	if len(opts) == 0 {
-		return tool, nil
-	}
-	return tool.With(opts...)
+	return nil
 }
 
 func (c *caller) hasBody() bool {

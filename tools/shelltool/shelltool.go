@@ -62,7 +62,8 @@ type Config struct {
 	Programs map[string]Program
 	// Dir is the working directory; a call may choose a folder below it.
 	Dir string
-	// Env is the programs' environment: "NAME=value", or "NAME" for the value that it has in this process.
+	// Env is the programs' environment: "NAME=value", or "NAME" for the value that it has in this process. Most
+	// programs want PATH and HOME. What is in it, a program can print.
 	Env []string
 	// Timeout is how long a program may run. 0 means [DefaultTimeout].
 	Timeout time.Duration
