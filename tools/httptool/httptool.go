@@ -288,22 +288,14 @@ func (c *caller) fits(tool tools.Tool) error {
 	if err := json.Unmarshal(tool.Schema(), &schema); err != nil {
 		return fmt.Errorf("read its schema: %w", err)
 	}
-	required := func(field string) error {
-		if !slices.Contains(schema.Required, field) {
-			return fmt.Errorf("its URL needs {%s}, which is not a required argument", field)
-		}
-		return nil
-	}
 	for _, field := range c.template.fields {
 		if _, ok := schema.Properties[field]; !ok {
 			return fmt.Errorf("its URL has {%s}, and there is no such argument", field)
 		}
 	}
 	for _, p := range append(slices.Clone(c.template.path), part{field: c.template.whole}) {
-		if p.field != "" {
-			if err := required(p.field); err != nil {
-				return err
-			}
+		if p.field != "" && !slices.Contains(schema.Required, p.field) {
+			return fmt.Errorf("its URL needs {%s}, which is not a required argument", p.field)
 		}
 	}
 	if !c.hasBody() {
