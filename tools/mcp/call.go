@@ -43,15 +43,16 @@ func (r *remote) call(ctx context.Context, arguments json.RawMessage) (tools.Res
 			return tools.Result{}, s.failed("tool "+r.name, errors.New(clip(answer.Message, 4<<10)))
 		}
 		failure := s.failed("call "+r.name, err)
-		turnedAway := d.harmless() && !d.kept() && !d.forgotten() // by a proxy, or for want of a key
-		if !turnedAway {
+		// Turned away it was by a proxy, or for want of a key; unreadable is what is not in the protocol.
+		final := d.harmless() && !d.kept() && !d.forgotten() || d.unreadable()
+		if !final {
 			s.drop(c)
 		}
 		mayRepeat := d.harmless() || r.effect.Repeatable()
 		switch {
 		case s.ctx.Err() != nil:
 			failure = s.failed("call "+r.name, errClosed)
-		case mayRepeat && !turnedAway && n < tries:
+		case mayRepeat && !final && n < tries:
 			continue
 		}
 		if mayRepeat {

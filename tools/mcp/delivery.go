@@ -8,7 +8,8 @@ import (
 // delivery is how far the request of one call has come. It decides whether a call that failed may be made again.
 type delivery struct {
 	state atomic.Int32
-	code  atomic.Int32 // HTTP status, if there was one
+	code  atomic.Int32                // HTTP status, if there was one
+	lost  atomic.Pointer[atomic.Bool] // whether the connection that it went through is; nil: there is no telling
 }
 
 // States of a delivery, each after the one before.
@@ -60,6 +61,12 @@ func (d *delivery) kept() bool { return d.state.Load() == unsent }
 
 // answered reports whether an error from the server can be its answer to the call.
 func (d *delivery) answered() bool { return d.state.Load() == accepted }
+
+// unreadable reports whether what failed can only be the answer: the connection that it came through is there.
+func (d *delivery) unreadable() bool {
+	lost := d.lost.Load()
+	return lost != nil && !lost.Load()
+}
 
 // forgotten reports whether the server no longer knows the session: it says 404, or 400 as older servers do.
 func (d *delivery) forgotten() bool {

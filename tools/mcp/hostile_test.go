@@ -227,6 +227,29 @@ func TestResults(t *testing.T) {
 	}
 }
 
+// TestOdd has answers that cannot be read: asking again does not help, and the server is as good as it was.
+func TestOdd(t *testing.T) {
+	for _, effect := range []tools.Effect{tools.EffectUnsafe, tools.EffectPure} {
+		t.Run(effect.String(), func(t *testing.T) {
+			via := as(t, "odd")
+			file := filepath.Join(t.TempDir(), "calls")
+			via.Env = append(via.Env, fileEnv+"="+file)
+			byName := index(t, open(t, via, Options{Effects: map[string]tools.Effect{"t": effect}}))
+			before := must(t, byName["pid"], "").Content
+			_, err := byName["t"].Call(t.Context(), tools.Call{Key: "k"})
+			if err == nil || !strings.Contains(err.Error(), "hologram") || errors.As(err, new(*tools.UnknownOutcomeError)) == effect.Repeatable() {
+				t.Errorf("%v", err)
+			}
+			if got := lines(t, file); len(got) != 1 {
+				t.Errorf("it was called %d times", len(got))
+			}
+			if after := must(t, byName["pid"], "").Content; after != before {
+				t.Error("the server was started again")
+			}
+		})
+	}
+}
+
 // schemas are what servers call so, and why they are refused ("": they are not).
 var schemas = []struct{ name, schema, refused string }{
 	{"none", `null`, "not a JSON object"},

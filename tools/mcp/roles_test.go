@@ -133,6 +133,19 @@ var roles = map[string]func(){
 			return map[string]any{"content": []any{map[string]any{"type": "text", "text": m.key()}}}
 		})
 	},
+	// It answers with what nobody knows yet.
+	"odd": func() {
+		serve(func(m message) any {
+			if m.Method != "tools/call" {
+				return page("", tool("t"), tool("pid"))
+			}
+			if m.name() == "pid" {
+				return map[string]any{"content": []any{map[string]any{"type": "text", "text": fmt.Sprint(os.Getpid())}}}
+			}
+			jot(m.key())
+			return map[string]any{"content": []any{map[string]any{"type": "hologram"}}}
+		})
+	},
 	// It reports faster than anybody reads.
 	"flood": func() {
 		serve(func(m message) any {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -96,22 +97,39 @@ func within(done <-chan struct{}, d time.Duration) bool {
 	}
 }
 
-// piped is a transport over pipes that notes which calls have left.
+// piped is a transport over pipes that notes which calls have left, and when the pipes break.
 type piped struct{ sdk.IOTransport }
 
 // Connect begins the connection.
 func (p piped) Connect(ctx context.Context) (sdk.Connection, error) {
 	c, err := p.IOTransport.Connect(ctx)
-	return pipedConnection{c}, err
+	return &pipedConnection{Connection: c}, err
 }
 
-type pipedConnection struct{ sdk.Connection }
+type pipedConnection struct {
+	sdk.Connection
+	lost atomic.Bool
+}
+
+// Read reads a message. Those who wait for one hear of a failure after it was noted.
+func (c *pipedConnection) Read(ctx context.Context) (jsonrpc.Message, error) {
+	m, err := c.Connection.Read(ctx)
+	if err != nil {
+		c.lost.Store(true)
+	}
+	return m, err
+}
 
 // Write sends a message. From here on a call may have arrived, even if this fails.
-func (c pipedConnection) Write(ctx context.Context, m jsonrpc.Message) error {
+func (c *pipedConnection) Write(ctx context.Context, m jsonrpc.Message) error {
 	if d := deliveryOf(ctx); d != nil {
 		d.left()
 		d.accepted()
+		d.lost.Store(&c.lost)
 	}
-	return c.Connection.Write(ctx, m)
+	err := c.Connection.Write(ctx, m)
+	if err != nil {
+		c.lost.Store(true)
+	}
+	return err
 }
