@@ -45,7 +45,7 @@ var layers = []layer{
 	{path: "agents/mcpserver", below: []string{"agents", "tools/..."}},
 	{path: "agents", below: []string{"memory", "models", "tools", "prompts", "durable"}},
 	{path: "agents/...", below: []string{"agents"}},
-	{path: "memory/...", below: []string{"memory"}},
+	{path: "memory/...", below: []string{"memory", "tools"}},
 	{path: "memory", below: []string{"models", "durable"}},
 
 	// These three do not see durable: agents wraps them in activities.
@@ -102,7 +102,7 @@ var foreign = []struct {
 	{"github.com/spf13/cobra", []string{"internal/cli", "internal/cli/..."}},
 	// Its vocabularies weigh megabytes in every program that imports it.
 	{"github.com/tiktoken-go/tokenizer", []string{"memory/..."}},
-	{"zombiezen.com/go/sqlite", []string{"durable/store/...", "internal/bench"}},
+	{"zombiezen.com/go/sqlite", []string{"durable/store/...", "internal/bench", "memory/..."}},
 	{"modernc.org/sqlite", []string{"durable/store/..."}},
 	{"golang.org/x/tools", []string{"durable/vet", "internal/cli", "cmd/durablevet"}},
 	{"google.golang.org/grpc", []string{"internal/protocol", "durable/taskhub", "internal/bench/remote"}},
