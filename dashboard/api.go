@@ -19,6 +19,7 @@ const apiRoot = "/api/v1/hubs"
 
 func (h *handler) routeAPI() {
 	h.mux.HandleFunc("GET "+apiRoot, h.listHubs)
+	h.mux.HandleFunc("GET "+apiRoot+"/{hub}/runs/{id}/events", h.follow)
 	for _, r := range []struct {
 		pattern string
 		role    Role

@@ -87,6 +87,9 @@ type Options struct {
 	MaxBody int64
 	// Timeout bounds how long a request waits for a hub. 0: 30 s.
 	Timeout time.Duration
+	// Ending is closed when the server is about to end: then event streams, which would keep it from
+	// that, end too, and their readers go on with the next server. nil: they last.
+	Ending <-chan struct{}
 	// Program is shown at the foot of pages, such as "agentrun 0.5.0".
 	Program string
 	// Logger is told of errors that are not the caller's. nil: slog.Default().

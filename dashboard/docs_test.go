@@ -38,7 +38,7 @@ func TestDocs(t *testing.T) {
 	}
 	request := s.asked("release-2", deploy)
 
-	blocks := regexp.MustCompile("(?s)```http\n(.*?)```\n```json (\\d+)\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	blocks := regexp.MustCompile("(?s)```http\n(.*?)```\n```(?:json|events) (\\d+)\n(.*?)```").FindAllStringSubmatch(string(text), -1)
 	if n := strings.Count(string(text), "```"); n != 4*len(blocks) || n == 0 {
 		t.Fatalf("%d fences, but %d examples", n, len(blocks))
 	}
@@ -49,11 +49,15 @@ func TestDocs(t *testing.T) {
 		if fmt.Sprint(w.Code) != block[2] {
 			t.Errorf("%s is answered %d: %s", head, w.Code, w.Body)
 		}
+		answer := w.Body.Bytes()
+		if w.Header().Get("Content-Type") == "text/event-stream" {
+			block[3], answer = streamed(block[3]), []byte(streamed(string(answer)))
+		}
 		var want, got any
 		if err := json.Unmarshal([]byte(block[3]), &want); err != nil {
 			t.Fatalf("%s: %v", head, err)
 		}
-		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+		if err := json.Unmarshal(answer, &got); err != nil {
 			t.Fatalf("%s: %v", head, err)
 		}
 		if !alike(want, got) {
@@ -70,6 +74,15 @@ func TestDocs(t *testing.T) {
 			t.Errorf("%s %s: %d %s", row[1], target, w.Code, w.Body)
 		}
 	}
+}
+
+// streamed makes a JSON array of a stream of events.
+func streamed(text string) string {
+	var list []string
+	for _, m := range regexp.MustCompile("(?m)^id: \\S+\ndata: (.*)$").FindAllStringSubmatch(text, -1) {
+		list = append(list, m[1])
+	}
+	return "[" + strings.Join(list, ",") + "]"
 }
 
 // alike compares an answer with one that a document shows, where "…" is whatever there is.

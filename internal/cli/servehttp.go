@@ -16,7 +16,7 @@ func pages(o server.Options) func(*server.Server) http.Handler {
 	return func(s *server.Server) http.Handler {
 		d := dashboard.Options{
 			Hubs: s, Program: "agentrun " + version(), Logger: o.Logger,
-			Ready: func(context.Context) error { return s.Health() },
+			Ready: func(context.Context) error { return s.Health() }, Ending: s.Draining(),
 		}
 		if o.RequireToken {
 			d.Authorize = func(r *http.Request, hub string, role dashboard.Role) error {
