@@ -30,8 +30,8 @@ type Hooks struct {
 	// BeforeTool may answer in the place of the tool; nil leaves it to the tool. An
 	// error is told to the model, and the tool is not called.
 	BeforeTool func(ctx context.Context, t tools.Tool, call tools.Call) (*tools.Result, error)
-	// AfterTool may change the result before it is recorded. It is not called for a
-	// call that failed.
+	// AfterTool may change the result before it is recorded, also one that the tool's
+	// Reconcile has found. It is not called for a call that failed.
 	AfterTool func(ctx context.Context, t tools.Tool, call tools.Call, res *tools.Result)
 }
 

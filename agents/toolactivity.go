@@ -65,7 +65,7 @@ func (a *Agent) activityOf(c checkedCall) string {
 
 // effectOptions make an activity of tools with an effect: what repeating a call would
 // do decides how often the engine may make it. find gives the tool that a call is of.
-func (a *Agent) effectOptions(e tools.Effect, reconciles bool, find func(context.Context, toolInput) (tools.Tool, error)) []durable.ActivityOption {
+func (a *Agent) effectOptions(o *Options, e tools.Effect, reconciles bool, find func(context.Context, toolInput) (tools.Tool, error)) []durable.ActivityOption {
 	switch {
 	case e == tools.EffectPure:
 		return []durable.ActivityOption{durable.Pure()}
@@ -83,11 +83,12 @@ func (a *Agent) effectOptions(e tools.Effect, reconciles bool, find func(context
 		if err != nil {
 			return toolAnswer{}, false, err
 		}
-		o, err := t.Reconcile(ctx, call)
-		if err != nil || !o.Happened {
+		found, err := t.Reconcile(ctx, call)
+		if err != nil || !found.Happened {
 			return toolAnswer{}, false, err
 		}
-		out, err := keep(ctx, mc, o.Result)
+		a.hooks(o).afterTool(ctx, t, call, &found.Result)
+		out, err := keep(ctx, mc, found.Result)
 		return out, true, err
 	})}
 }
@@ -95,7 +96,7 @@ func (a *Agent) effectOptions(e tools.Effect, reconciles bool, find func(context
 // toolActivity makes a tool an activity.
 func (a *Agent) toolActivity(o *Options, t tools.Tool) durable.Definition {
 	find := func(context.Context, toolInput) (tools.Tool, error) { return t, nil }
-	opts := a.effectOptions(t.Effect(), t.HasReconcile(), find)
+	opts := a.effectOptions(o, t.Effect(), t.HasReconcile(), find)
 	if n := t.MaxConcurrent(); n > 0 {
 		opts = append(opts, durable.MaxConcurrent(n))
 	}
@@ -123,7 +124,7 @@ func (a *Agent) toolsetActivity(o *Options, e tools.Effect) durable.Definition {
 			return keep(ctx, mc, tools.ErrorResult(err))
 		}
 		return a.callTool(ctx, o, t, in)
-	}, a.effectOptions(e, true, find)...)
+	}, a.effectOptions(o, e, true, find)...)
 }
 
 // callTool makes a call, with its span and its hooks, and stores what the model is
