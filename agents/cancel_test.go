@@ -17,7 +17,7 @@ import (
 
 // valid fails t if a provider would refuse the conversation: each tool call has one
 // answer, directly after its message and in order, and no message is empty.
-func valid(t testing.TB, list []models.Message) {
+func valid(t fataler, list []models.Message) {
 	t.Helper()
 	var open []models.ToolCall
 	for i, m := range list {

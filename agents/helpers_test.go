@@ -1,6 +1,7 @@
 package agents_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/agentrun-dev/agentrun/durable"
@@ -21,14 +22,23 @@ func agentRun(t *testing.T, c *durable.Client) string {
 	return ""
 }
 
+// fataler is what tests and properties have in common.
+type fataler interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // messages reads a conversation as it is on disk.
-func messages(t *testing.T, c *durable.Client, id string) (list []models.Message) {
+func messages(t fataler, c *durable.Client, id string) (list []models.Message) {
 	t.Helper()
-	s, ok, err := memory.Conversation.Get(t.Context(), c, id)
+	ctx := context.Background()
+	s, ok, err := memory.Conversation.Get(ctx, c, id)
 	if err != nil || !ok {
 		t.Fatalf("conversation %s: %v, %v", id, ok, err)
 	}
-	load := func(r durable.Ref) ([]byte, error) { return c.Load(t.Context(), r) }
+	load := func(r durable.Ref) ([]byte, error) { return c.Load(ctx, r) }
 	for m, err := range memory.Read(load, s.Head, 0) {
 		if err != nil {
 			t.Fatal(err)

@@ -189,7 +189,7 @@ func (r *run) hear(in runInput) error {
 		}
 	}
 	if r.conversation != "" {
-		return r.append(r.ctx, r.state.Input)
+		return r.append(r.state.Input)
 	}
 	return r.beginConversation(r.state.Input)
 }
@@ -210,10 +210,10 @@ func (r *run) storeValues(values map[string]json.RawMessage) (durable.Ref, error
 // started again, by a retry, begins anew.
 func (r *run) beginConversation(first durable.Ref) (err error) {
 	r.conversation = r.ctx.InstanceID()
-	r.state.Head, err = memory.Append.Call(r.ctx, r.conversation, memory.Entry{Messages: []durable.Ref{first}, New: true})
+	r.state.Head, err = memory.Append.Call(r.ctx.WithoutCancel(), r.conversation, memory.Entry{Messages: []durable.Ref{first}, New: true})
 	if err != nil {
 		r.conversation = r.ctx.ExecutionID()
-		err = r.append(r.ctx, first)
+		err = r.append(first)
 	}
 	return err
 }
@@ -224,7 +224,7 @@ func (r *run) say(m models.Message) error {
 	if err != nil {
 		return err
 	}
-	return r.append(r.ctx, ref)
+	return r.append(ref)
 }
 
 func (r *run) store(m models.Message) (durable.Ref, error) {
@@ -236,17 +236,19 @@ func (r *run) store(m models.Message) (durable.Ref, error) {
 }
 
 // append adds messages of people, or of the program.
-func (r *run) append(ctx *durable.Context, refs ...durable.Ref) error {
-	return r.appendEntry(ctx, memory.Entry{Messages: refs})
+func (r *run) append(refs ...durable.Ref) error {
+	return r.appendEntry(memory.Entry{Messages: refs})
 }
 
 // appendOwn adds messages of the agent: its answers, and the results of its calls.
-func (r *run) appendOwn(ctx *durable.Context, refs ...durable.Ref) error {
-	return r.appendEntry(ctx, memory.Entry{Messages: refs, Agent: r.agent.config.Name})
+func (r *run) appendOwn(refs ...durable.Ref) error {
+	return r.appendEntry(memory.Entry{Messages: refs, Agent: r.agent.config.Name})
 }
 
-func (r *run) appendEntry(ctx *durable.Context, in memory.Entry) error {
-	head, err := memory.Append.Call(ctx, r.conversation, in)
+// appendEntry adds to the conversation. It is never cut off: whether it took place
+// decides what comes next.
+func (r *run) appendEntry(in memory.Entry) error {
+	head, err := memory.Append.Call(r.ctx.WithoutCancel(), r.conversation, in)
 	if err == nil {
 		r.state.Head = head
 	}

@@ -142,14 +142,14 @@ func (r *run) boundary() (said bool, err error) {
 		r.ctx.SetCustomStatus(struct{}{}) // nil would leave it as it is
 	}
 	r.state.Wishes.retry = false // there is no model call to make again
-	return r.sayAll(r.ctx)
+	return r.sayAll()
 }
 
 // sayAll puts what people have said into the conversation, and reports whether there
 // was something.
-func (r *run) sayAll(ctx *durable.Context) (said bool, err error) {
+func (r *run) sayAll() (said bool, err error) {
 	for len(r.state.Unsaid) > 0 {
-		if err := r.append(ctx, r.state.Unsaid[0]); err != nil {
+		if err := r.append(r.state.Unsaid[0]); err != nil {
 			return said, err
 		}
 		said, r.state.Unsaid = true, r.state.Unsaid[1:]
@@ -160,14 +160,13 @@ func (r *run) sayAll(ctx *durable.Context) (said bool, err error) {
 // keepUnsaid ends a run: what people said too late for its model is in the
 // conversation all the same, for whoever goes on with it.
 func (r *run) keepUnsaid(cause error) error {
-	ctx := r.ctx.WithoutCancel()
 	for {
 		err := r.takeAll()
 		if err == nil && len(r.state.Unsaid) == 0 {
 			return cause
 		}
 		if err == nil && r.conversation != "" {
-			_, err = r.sayAll(ctx)
+			_, err = r.sayAll()
 		}
 		if err != nil {
 			return cmp.Or(cause, err)

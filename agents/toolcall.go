@@ -68,7 +68,7 @@ func (r *run) called(ans chatAnswer, msg models.Message, out []called) (done boo
 		refs = append(refs, c.answer)
 		stop = cmp.Or(stop, c.stop)
 	}
-	if err := r.appendOwn(r.ctx.WithoutCancel(), refs...); err != nil {
+	if err := r.appendOwn(refs...); err != nil {
 		return false, err
 	}
 	switch {

@@ -129,7 +129,7 @@ func (r *run) answer(ans chatAnswer, msg models.Message) (done bool, err error) 
 		}
 	}
 	if !empty {
-		if err := r.appendOwn(r.ctx, ans.Message); err != nil {
+		if err := r.appendOwn(ans.Message); err != nil {
 			return false, err
 		}
 	}
