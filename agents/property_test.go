@@ -31,14 +31,17 @@ type wild struct {
 	id    string
 
 	steps []step // that are still to come
-	said  []string
 
 	mu      sync.Mutex
+	during  map[int][]string // steps while the model is asked, by the answers before
+	said    []string
 	armed   bool
 	commits int
 	crashes []int // by commit
 	disk    *memory.Store
 	paid    map[string]int // by key: the world
+
+	client *durable.Client
 
 	rt    *durable.Runtime
 	on    *memory.Store // that rt is on
@@ -54,7 +57,7 @@ type step struct {
 var stepKinds = []string{"say", "say", "pause", "resume", "retry", "stop", "summary", "cancel"}
 
 func newWild(t *rapid.T) *wild {
-	w := &wild{t: t, disk: memory.New(), paid: map[string]int{}}
+	w := &wild{t: t, id: "run", disk: memory.New(), paid: map[string]int{}, during: map[int][]string{}}
 	pay := func(ctx context.Context, in city) (string, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -78,13 +81,32 @@ func newWild(t *rapid.T) *wild {
 		c.StopTools = []string{"weather"}
 	}
 	w.agent = agents.New(c).Bound(rapid.IntRange(1, 3).Draw(t, "turns of an execution"), 100)
-	w.defs = agents.Define(agents.Options{Models: only(script(t))}, w.agent)
+	w.defs = agents.Define(agents.Options{Models: only(w.asked(script(t)))}, w.agent)
 	for range rapid.IntRange(0, 4).Draw(t, "steps") {
 		w.steps = append(w.steps, step{rapid.IntRange(0, 40).Draw(t, "at"), rapid.SampledFrom(stepKinds).Draw(t, "step")})
 	}
 	slices.SortStableFunc(w.steps, func(a, b step) int { return a.at - b.at })
+	for range rapid.IntRange(0, 2).Draw(t, "steps during turns") {
+		n := rapid.IntRange(0, 5).Draw(t, "turn")
+		w.during[n] = append(w.during[n], rapid.SampledFrom(stepKinds).Draw(t, "step"))
+	}
 	w.crashes = rapid.SliceOfN(rapid.IntRange(1, 60), 0, 3).Draw(t, "crashes")
 	return w
+}
+
+// asked lets people steer while the model is asked.
+func (w *wild) asked(m models.Model) models.Model {
+	return scripted.Func(func(req *models.Request) (*models.Response, error) {
+		n := models.AssistantTurns(req.Messages)
+		w.mu.Lock()
+		steps, c := w.during[n], w.client
+		delete(w.during, n)
+		w.mu.Unlock()
+		for _, do := range steps {
+			_ = w.steer(context.Background(), c, do) // the process may be gone meanwhile
+		}
+		return models.Collect(m.Generate(context.Background(), req))
+	})
 }
 
 // script draws what a model answers, turn by turn.
@@ -140,6 +162,9 @@ func (w *wild) open() {
 		w.t.Fatal(err)
 	}
 	w.rt, w.on = rt, disk
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.client = rt.Client()
 }
 
 func (w *wild) alive() bool {
@@ -152,12 +177,12 @@ func (w *wild) alive() bool {
 func (w *wild) run() {
 	ctx := context.Background()
 	w.open()
-	id, err := w.agent.Schedule(ctx, w.rt.Client(), "begin")
-	if err != nil {
+	id := w.id
+	if _, err := w.agent.Schedule(ctx, w.rt.Client(), "begin", agents.With(durable.WithInstanceID(id))); err != nil {
 		w.t.Fatal(err)
 	}
 	w.mu.Lock()
-	w.id, w.armed, w.commits = id, true, 0
+	w.armed, w.commits = true, 0
 	w.mu.Unlock()
 	for {
 		w.open()
@@ -202,12 +227,11 @@ func (w *wild) steer(ctx context.Context, c *durable.Client, do string) error {
 	case "cancel":
 		return c.Cancel(ctx, w.id, "enough")
 	}
-	text := fmt.Sprint("say ", len(w.steps))
-	err := agents.Say(ctx, c, w.id, text)
-	if err == nil {
-		w.said = append(w.said, text)
-	}
-	return err
+	w.mu.Lock()
+	text := fmt.Sprint("say ", len(w.said))
+	w.said = append(w.said, text)
+	w.mu.Unlock()
+	return agents.Say(ctx, c, w.id, text)
 }
 
 func (w *wild) decide(ctx context.Context, c *durable.Client) error {
