@@ -13,7 +13,8 @@
 //
 // A client that says an idempotency key in the call's _meta (mcp.KeyMeta) may call again as often as it likes: the
 // same key, tool and arguments are one run, which the call waits for or, if it has ended, whose result it gets at
-// once, until the run is purged. A key that comes back with other arguments is an error. Over HTTP the request's id
+// once, until the run is purged. One that failed or was cancelled stays so; another try is another key. A key that
+// comes back with other arguments is an error. Over HTTP the request's id
 // does the same within a session. Everything else is a run of its own. Of several callers who must not see each
 // other's runs [Options.Caller] tells one from the other.
 //

@@ -148,6 +148,10 @@ func TestSecrets(t *testing.T) {
 	if stolen.Load() {
 		t.Error("the key went to another host")
 	}
+	via := HTTP("https://user:"+key+"@host/mcp?token="+key, map[string]string{"X-Key": key})
+	if got := fmt.Sprintf("%v %+v %s", via, via, Stdio("x", key)); got != "https://host/mcp https://host/mcp stdio:x" {
+		t.Errorf("printed: %s", got)
+	}
 	if _, err := Open("x", HTTP("ftp://user:"+key+"@host/", nil), Options{}); err == nil || strings.Contains(err.Error(), key) {
 		t.Errorf("%v", err)
 	}

@@ -37,7 +37,8 @@ type Options struct {
 	TrustAnnotations bool
 	// Effects say by the server's names what tools do, whatever it says itself. A tool cannot be compensable.
 	Effects map[string]tools.Effect
-	// Approvals say by the server's names which tools need a person's approval. The one under "*" is for all others.
+	// Approvals say by the server's names which tools need a person's approval. The one under "*" is for all others:
+	// with it, a name that is misspelt here leaves nothing unguarded.
 	Approvals map[string]tools.Approval
 	// ConnectTimeout bounds how long a connection may take to make, with all attempts; ListTimeout the listing of all
 	// pages of tools; CallTimeout a call, of which less than 0 means no limit.
@@ -163,8 +164,8 @@ func (s *Server) Name() string { return s.name }
 // errClosed is what a closed server answers.
 var errClosed = errors.New("it was closed")
 
-// Close ends the connection, the calls under way and, of a server over pipes, the process with all that it has
-// started. It returns when they are gone. A second Close does nothing.
+// Close ends the connection, the calls under way and, of a server over pipes, the process with all of its group. It
+// returns when the process is gone and the group was killed. A second Close does nothing.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -176,10 +177,13 @@ func (s *Server) Close() error {
 		sess.close()
 	}
 	s.wg.Wait()
+	s.dialing <- struct{}{} // a connection that was being made is given up
+	<-s.dialing
 	return nil
 }
 
-// Stderr gives the last 64 KiB that processes of the server have written to their standard error.
+// Stderr gives the last 64 KiB that processes of the server have written to their standard error, secrets included
+// where they have written those.
 func (s *Server) Stderr() string { return s.stderr.String() }
 
 // failed words an error of the server, without the secrets that its transport knows.

@@ -81,7 +81,8 @@ func (c *child) end() {
 		within(drained, c.grace)
 	}
 	kill(c.cmd)
-	_ = c.cmd.Wait() // it was killed, or ended as it liked: its status says nothing
+	within(drained, c.grace) // those who are killed need a moment to be gone
+	_ = c.cmd.Wait()         // it was killed, or ended as it liked: its status says nothing
 	<-drained
 }
 

@@ -61,6 +61,18 @@ func HTTP(url string, headers map[string]string) HTTPServer {
 	return HTTPServer{URL: url, Headers: headers}
 }
 
+// String is the command alone: arguments and environment may have secrets.
+func (t StdioServer) String() string { return "stdio:" + t.Command }
+
+// String is the URL without what may be secret in it.
+func (t HTTPServer) String() string {
+	u, err := url.Parse(t.URL)
+	if err != nil {
+		return "http:"
+	}
+	return u.Scheme + "://" + u.Host + u.Path
+}
+
 func (t StdioServer) check() error {
 	if t.Command == "" {
 		return errors.New("it has no command")
