@@ -8,6 +8,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -64,6 +65,18 @@ type Progress struct {
 	Done, Total float64
 	// Message is for people.
 	Message string
+}
+
+// String says it in a line: how much is done, and the message.
+func (p Progress) String() string {
+	done := fmt.Sprintf("%v", p.Done)
+	if p.Total > 0 {
+		done = fmt.Sprintf("%v of %v", p.Done, p.Total)
+	}
+	if p.Message == "" {
+		return done
+	}
+	return done + ": " + strings.Join(strings.Fields(p.Message), " ")
 }
 
 // Skipped is something of a server that could not be used.
