@@ -59,6 +59,9 @@ const maxLoose = 32
 // a model may make, and their results.
 const maxEntry = 1 + models.MaxToolCalls
 
+// maxAgent bounds the name of an agent, in bytes.
+const maxAgent = 256
+
 // Entry is what Append takes.
 type Entry struct {
 	Messages []durable.Ref `json:"messages"`
@@ -84,6 +87,9 @@ var Append = durable.Operation(Conversation, "append", func(ctx *durable.EntityC
 	}
 	if len(in.Messages) > maxEntry {
 		return Head{}, fmt.Errorf("%d messages are more than the %d that one append takes", len(in.Messages), maxEntry)
+	}
+	if len(in.Agent) > maxAgent {
+		return Head{}, fmt.Errorf("the agent's name has %d bytes, and may have %d", len(in.Agent), maxAgent)
 	}
 	if len(in.Messages) == 0 {
 		return s.Head, nil
@@ -149,7 +155,7 @@ func (s *State) append(ctx *durable.EntityContext, added []entry) error {
 }
 
 // Fork makes the conversation with this key begin as another one was at a head.
-// It must be empty.
+// It must be empty. Edits, redactions and pins go with it, a time to live does not.
 var Fork = durable.Operation(Conversation, "fork", func(ctx *durable.EntityContext, s *State, from Head) (Head, error) {
 	if s.Version != 0 {
 		return Head{}, fmt.Errorf("conversation %s has messages already: fork into a new one", ctx.Key())

@@ -13,4 +13,22 @@
 //	head, err := memory.Append.Call(ctx, "support-42", memory.Entry{Messages: refs})
 //	…
 //	for m, err := range memory.Read(load, head, 0) { … }
+//
+// # Changing what was said
+//
+// [EditMessage], [Redact] and [PinMessages] lay marks over the list, which stays as
+// it is: each reader sees the edits, [Marks] tells who made them, and [Verify] that
+// nothing else has changed. A redaction takes the content from the store with its last
+// reference. [Delete] and [SetTTL] end a conversation, and [Import] and [DecodeOpenAI]
+// make one of messages from elsewhere.
+//
+// # What a model is told
+//
+// A [View] says what of a conversation a model is told: a window, only some roles,
+// others' answers as theirs where several agents share it, a summary in the place of the
+// oldest part. [View.Plan] makes a view that fits a number of tokens, and gives the prompt
+// where that needs a summary. People go on reading everything.
+//
+// Package memory/tokens counts tokens exactly, and memory/facts keeps what is to be known
+// in later conversations.
 package memory

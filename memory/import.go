@@ -11,6 +11,19 @@ import (
 // maxImport bounds the messages of one import. They come in one operation's input.
 const maxImport = 10_000
 
+// Export gives a conversation in the format of the OpenAI chat API, as it is by now: with
+// its edits, and "[redacted]" for what was redacted.
+func Export(load Loader, h Head) ([]byte, error) {
+	var list []models.Message
+	for m, err := range Read(load, h, 0) {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, m)
+	}
+	return EncodeOpenAI(list)
+}
+
 // Import makes a conversation of messages from elsewhere, such as [DecodeOpenAI] gives.
 // The conversation must be empty. A client imports with Import.Send.
 var Import = durable.Operation(Conversation, "import", func(ctx *durable.EntityContext, s *State, messages []models.Message) (Head, error) {

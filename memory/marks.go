@@ -46,7 +46,7 @@ type markNode struct {
 // Bounds of marks. Whoever reads a conversation reads them all.
 const (
 	nodeMarks  = 64   // of one node, which is written again for each mark
-	maxMarks   = 4096 // of a conversation
+	maxMarks   = 4096 // of a conversation; half of them are for redactions alone
 	maxRemarks = 1024 // bytes of Mark.By and Mark.Reason
 )
 
@@ -136,8 +136,8 @@ func Marks(load Loader, h Head) ([]Mark, error) {
 
 // mark adds marks to the conversation.
 func (s *State) mark(ctx *durable.EntityContext, m *marks, add ...Mark) error {
-	if m.tail.Count+len(add) > maxMarks {
-		return fmt.Errorf("conversation %s has %d edits, redactions and pins, and may have %d: fork it, or begin a new one", ctx.Key(), m.tail.Count, maxMarks)
+	if n := m.tail.Count + len(add); n > maxMarks || n > maxMarks/2 && add[0].Kind != Redacted {
+		return fmt.Errorf("conversation %s has %d edits, redactions and pins, and may have no more: begin a new one, or delete it", ctx.Key(), m.tail.Count)
 	}
 	n := m.tail
 	for _, x := range add {

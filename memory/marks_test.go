@@ -382,3 +382,150 @@ func TestTimeToLive(t *testing.T) {
 		}
 	})
 }
+
+// Runs keep what they wrote: a redaction leaves it in their histories, and it is gone when
+// they are purged.
+func TestRedactionAndRuns(t *testing.T) {
+	for _, url := range urls(t) {
+		rt, load := open(t, url)
+		defer rt.Close()
+		c := rt.Client()
+		in := struct {
+			Key  string
+			From int
+			N    int
+		}{"a", 0, 2}
+		run, err := write.Schedule(t.Context(), c, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := write.Wait(t.Context(), c, run); err != nil {
+			t.Fatal(err)
+		}
+		out := do(t, c, step{"a", "redact", memory.Redaction{At: []int{1}}})
+		for _, gone := range [][]int{nil, {1}} {
+			v, err := memory.Verify(load, out[0].Head)
+			if err != nil || !slices.Equal(v.Redacted, []int{1}) || !slices.Equal(v.Gone, gone) {
+				t.Errorf("%s: %+v, %v; gone should be %v", url, v, err, gone)
+			}
+			if gone != nil {
+				break
+			}
+			if _, err := c.Purge(t.Context(), run, false); err != nil {
+				t.Fatal(err)
+			}
+			// The disk is freed piece by piece: by the time that a few more things are committed.
+			for range 5 {
+				head(t, c, "b")
+			}
+		}
+	}
+}
+
+// The time to live runs out once, whenever the process ends.
+func TestTimeToLiveSurvives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		defs := []durable.Definition{memory.Conversation, steps}
+		durabletest.CrashEverywhere(t, defs, func(ctx context.Context, env *durabletest.Env) ([]bool, error) {
+			c := env.Client()
+			var there []bool
+			for range 2 { // the second time with the id of one that is gone
+				if err := memory.Import.Send(ctx, c, "a", bank); err != nil {
+					return nil, err
+				}
+				if _, err := steps.Run(ctx, c, []step{{"a", "ttl", memory.Lifetime{TTL: time.Hour}}, {"a", "pin", memory.Pin{At: []int{0}}}}); err != nil {
+					return nil, err
+				}
+				for _, wait := range []time.Duration{time.Minute, 2 * time.Hour} {
+					time.Sleep(wait)
+					_, ok, err := memory.Conversation.Get(ctx, c, "a")
+					if err != nil {
+						return nil, err
+					}
+					there = append(there, ok)
+				}
+			}
+			return there, nil
+		})
+	})
+}
+
+// Who said what stays known, also when chunks are joined, and in forks.
+func TestAgents(t *testing.T) {
+	rt, load := open(t, "memory:")
+	defer rt.Close()
+	c := rt.Client()
+	imported(t, c, "a", bank)
+	var first memory.Item
+	for it, err := range memory.Items(load, head(t, c, "a"), 5) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = it
+		break
+	}
+	var list []step
+	for i := range 100 {
+		list = append(list, step{"a", "append", memory.Entry{Messages: []durable.Ref{first.Ref}, Agent: []string{"ann", "", "bob"}[i%3]}})
+	}
+	h := must(t, c, append(list, step{"b", "fork", must(t, c, list...)})...)
+	for i, it := range items(t, load, h) {
+		want := ""
+		if i >= len(bank) {
+			want = []string{"ann", "", "bob"}[(i-len(bank))%100%3]
+		}
+		if it.Agent != want {
+			t.Errorf("message %d is from %q, not %q", i, it.Agent, want)
+		}
+	}
+	if h.Length != len(bank)+100 {
+		t.Errorf("the fork has %d messages", h.Length)
+	}
+}
+
+// A head of a version that did not note the first message goes on, and has it then.
+func TestHeadWithoutFirst(t *testing.T) {
+	rt, load := open(t, "memory:")
+	defer rt.Close()
+	c := rt.Client()
+	h := imported(t, c, "a", bank)
+	first := h.First
+	h.First = durable.Ref{}
+	if got := must(t, c, step{"b", "fork", h}); !got.First.IsZero() {
+		t.Errorf("the fork has %+v", got)
+	}
+	if got := must(t, c, step{"b", "append", memory.Entry{Messages: []durable.Ref{first}}}); got.First != first || got.Length != len(bank)+1 {
+		t.Errorf("after an append: %+v", got)
+	}
+	if got := items(t, load, head(t, c, "b")); got[len(bank)].Message.Content != bank[0].Content {
+		t.Errorf("%+v", got)
+	}
+	if o := do(t, c, step{"b", "append", memory.Entry{Messages: []durable.Ref{first}, Agent: strings.Repeat("x", 1000)}}); o[0].Err == "" {
+		t.Error("an agent of a thousand letters")
+	}
+}
+
+// Edits and pins leave room for redactions.
+func TestMarksAreBounded(t *testing.T) {
+	rt, load := open(t, "memory:")
+	defer rt.Close()
+	c := rt.Client()
+	var long []models.Message
+	var at []int
+	for i := range 3000 {
+		long, at = append(long, models.UserMessage(fmt.Sprint("message ", i))), append(at, i)
+	}
+	imported(t, c, "a", long)
+	out := do(t, c,
+		step{"a", "pin", memory.Pin{At: at}}, step{"a", "pin", memory.Pin{At: at[:2048]}},
+		step{"a", "pin", memory.Pin{At: at[2048:2049]}}, step{"a", "edit", memory.Edit{At: 4, Message: models.UserMessage("x")}},
+		step{"a", "redact", memory.Redaction{At: at[:2048]}}, step{"a", "redact", memory.Redaction{At: at[2048:2049]}})
+	for i, passes := range []bool{false, true, false, false, true, false} {
+		if (out[i].Err == "") != passes {
+			t.Errorf("step %d: %q", i, out[i].Err)
+		}
+	}
+	if v, err := memory.Verify(load, head(t, c, "a")); err != nil || len(v.Redacted) != 2048 || len(v.Gone) != 2048 {
+		t.Errorf("%d redacted, %d gone, %v", len(v.Redacted), len(v.Gone), err)
+	}
+}

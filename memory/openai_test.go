@@ -89,6 +89,14 @@ func TestOpenAIRecordings(t *testing.T) {
 	if diff := cmp.Diff(last, got); diff != "" {
 		t.Errorf("imported and read:\n%s", diff)
 	}
+	b, err := memory.Export(load, head(t, rt.Client(), "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := memory.DecodeOpenAI(b)
+	if diff := cmp.Diff(last, again); err != nil || diff != "" {
+		t.Errorf("imported and exported: %v\n%s", err, diff)
+	}
 }
 
 func TestDecodeOpenAI(t *testing.T) {

@@ -220,3 +220,22 @@ func TestViewPairs(t *testing.T) {
 		}
 	})
 }
+
+// A view reads what it tells, however long the conversation is.
+func TestViewReadsLittle(t *testing.T) {
+	s, h := shelf{}, memory.Head{}
+	for i := range 10_000 {
+		h = s.append(h, "", models.UserMessage(fmt.Sprint("message ", i)))
+	}
+	reads := 0
+	load := func(r durable.Ref) ([]byte, error) { reads++; return s.load(r) }
+	for _, v := range []memory.View{{Window: 20}, {Before: h.Length - 20, Summary: s.put(models.UserMessage("sum"))}} {
+		reads = 0
+		if list, err := v.Read(load, h); err != nil || len(list) < 21 || list[0].Content != "message 0" {
+			t.Errorf("%d messages told, %v", len(list), err)
+		}
+		if reads > 20+20+2 {
+			t.Errorf("%+v took %d reads", v, reads)
+		}
+	}
+}

@@ -1,11 +1,8 @@
 package tokens_test
 
 import (
-	"compress/gzip"
-	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -120,28 +117,11 @@ func TestEstimate(t *testing.T) {
 	} {
 		check(what, text, 1, 4)
 	}
-	path := filepath.Join("..", "..", "..", "shared", "data", "tau-bench-airline", "trajectories.json.gz")
-	f, err := os.Open(path)
-	if os.IsNotExist(err) {
-		t.Skipf("no recordings: %v", err)
+	runs, ok := recordings(t)
+	if !ok {
+		t.Skip("the recordings in ../shared/data are not there")
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var runs []struct{ Traj json.RawMessage }
-	if err := json.NewDecoder(z).Decode(&runs); err != nil {
-		t.Fatal(err)
-	}
-	for i, r := range runs[:40] {
-		list, err := memory.DecodeOpenAI(r.Traj)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for i, list := range runs[:40] {
 		var results []string
 		for _, m := range list {
 			if m.Role == models.RoleTool {
