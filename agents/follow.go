@@ -24,7 +24,8 @@ import (
 // started it. Deltas come beside them, from the memory of the program that holds the
 // store, and go on where the cursor is; see [Event] for how to show them. Whoever
 // reads slowly holds up nobody, and gets the text that it missed with its EventAnswer.
-// A run that was rewound has an EventEnd for each time that it has ended.
+// A run that was rewound has an EventEnd for each time that it has ended. A cursor has
+// some 15 bytes for each instance that is under way.
 //
 // The sequence ends with an error if the run does not exist (durable.IsNotFound), the
 // cursor does not fit (ErrCursor), ctx ends, or the program that holds the store goes:
@@ -53,6 +54,10 @@ func sequence(ctx context.Context, c *durable.Client, run string, from Cursor, l
 		}
 	}
 }
+
+// mostWatched bounds the instances of a run that are watched at a time. What others do
+// is told when they have ended.
+const mostWatched = 5000
 
 // errEnough ends a following: the run has ended, or the caller has left the loop.
 var errEnough = errors.New("enough")
@@ -99,7 +104,7 @@ func (f *following) add(id string) (*node, error) {
 	n := &node{id: id, dirty: true}
 	f.nodes[id] = n
 	f.order = append(f.order, n)
-	if f.watch == nil {
+	if f.watch == nil || len(f.order) > mostWatched {
 		return n, nil
 	}
 	return n, f.watch.Add(id)
@@ -119,9 +124,9 @@ func (f *following) remove(n *node) error {
 func (f *following) live() (err error) {
 	ctx, cancel := context.WithCancel(f.ctx)
 	defer cancel()
-	ids := make([]string, len(f.order))
-	for i, n := range f.order {
-		ids[i] = n.id
+	var ids []string
+	for _, n := range f.order[:min(len(f.order), mostWatched)] {
+		ids = append(ids, n.id)
 	}
 	if f.watch, err = f.client.Watch(ctx, ids...); err != nil {
 		return err

@@ -128,6 +128,29 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestLargeOnes are more than one change brings.
+func TestLargeOnes(t *testing.T) {
+	b := live.NewBus(live.Options{})
+	for i := range 10 {
+		b.Publish("a", fmt.Appendf(nil, "%d%s", i, strings.Repeat("x", 100<<10)))
+	}
+	w := b.Watch()
+	defer w.Close()
+	if err := w.Add("a"); err != nil {
+		t.Fatal(err)
+	}
+	got, changes := "", 0
+	for len(got) < 10 {
+		for _, m := range next(t, w).Messages {
+			got += string(m[:1])
+		}
+		changes++
+	}
+	if got != "0123456789" || changes < 5 {
+		t.Errorf("%s in %d changes", got, changes)
+	}
+}
+
 // TestNothingIsLeft watches and publishes, and forgets all of it.
 func TestNothingIsLeft(t *testing.T) {
 	b := live.NewBus(live.Options{})
