@@ -39,7 +39,7 @@ func deployed(t *testing.T, before, after agents.Config) (agents.Result, error, 
 		}
 		return turns(answer("", "on it", models.ToolCall{ID: "1", Name: "weather", Arguments: `{"name":"Oslo"}`})), nil
 	}
-	a := agents.New(before)
+	a := agents.New(before).Bound(1, 1000)
 	rt, err := durable.OpenStore(ctx, disk, durable.Options{}, agents.Define(agents.Options{Models: hanging}, a))
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func deployed(t *testing.T, before, after agents.Config) (agents.Result, error, 
 		}
 		return &models.Response{Finish: models.FinishStop, Message: models.AssistantMessage("done")}, nil
 	})
-	b := agents.New(after)
+	b := agents.New(after).Bound(1, 1000)
 	rt, err = durable.OpenStore(ctx, disk.Reopen(), durable.Options{}, agents.Define(agents.Options{Models: only(m)}, b))
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +85,9 @@ func deployed(t *testing.T, before, after agents.Config) (agents.Result, error, 
 				t.Errorf("turn %d is recorded as\n%+v\nand was\n%+v", n, req, seen[n-2])
 			}
 		}
+	}
+	if m, ok, failed := agents.RunManifest(ctx, rt.Client(), id); failed != nil || !ok || len(seen) > 0 && m.Instructions != "" && m.Instructions != seen[len(seen)-1].Messages[0].Content {
+		t.Errorf("the run's manifest is %+v, %v, %v", m, ok, failed)
 	}
 	return got, err, seen
 }

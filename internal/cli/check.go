@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/durable/history"
 	"github.com/agentrun-dev/agentrun/scenario"
@@ -19,13 +20,17 @@ func (a *app) checkCommand() *cobra.Command {
 		Short: "Tell which unfinished runs today's code cannot go on with",
 		Long: `Run today's code through the history of every unfinished run, without any model or
 tool, and list those that it takes other steps in than were recorded, or has no
-code for. The exit code is 3 if there are some.`,
+code for, and runs of agents that would fail: they keep to tools, guardrails or
+functions that are gone, or must not go on with an agent that has changed. The
+exit code is 3 if there are some.`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error { return a.check(c.Context(), program) },
 	}
 	c.Flags().StringVar(&program, "program", "", "`DIR` of the program, in place of the one that the runs remember")
 	return c
 }
+
+var unfinishedRuns = durable.Query{Statuses: []history.Status{history.Running, history.Pending, history.Suspended}}
 
 // unfinished is what the unfinished instances of a store say of where their code is.
 type unfinished struct {
@@ -35,8 +40,7 @@ type unfinished struct {
 
 func findUnfinished(ctx context.Context, c *durable.Client) (*unfinished, error) {
 	u := &unfinished{}
-	open := durable.Query{Statuses: []history.Status{history.Running, history.Pending, history.Suspended}}
-	for s, err := range c.Query(ctx, open) {
+	for s, err := range c.Query(ctx, unfinishedRuns) {
 		if err != nil {
 			return nil, err
 		}
@@ -140,6 +144,38 @@ func (a *app) broken(ctx context.Context, c *durable.Client, scenarios []string)
 				continue // another round's
 			}
 			found = append(found, checked{b.ID, b.Name, b.Version, b.Err.Error()})
+		}
+		lost, err := brokenAgents(ctx, c, file, defs, found)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, lost...)
+	}
+	return found, nil
+}
+
+// brokenAgents finds the runs of agents that today's agents do not go on with, beside
+// those that were found otherwise.
+func brokenAgents(ctx context.Context, c *durable.Client, file string, defs durable.Definition, but []checked) (found []checked, err error) {
+	notes, err := durable.Annotations(defs)
+	if err != nil {
+		return nil, err
+	}
+	for s, err := range c.Query(ctx, unfinishedRuns) {
+		if err != nil {
+			return nil, err
+		}
+		a, ok := notes[s.Name].(*agents.Agent)
+		own, failed := localTag(s.Tags[scenario.TagScenario])
+		if !ok || failed != nil || own != file || slices.ContainsFunc(but, func(x checked) bool { return x.ID == s.ID }) {
+			continue
+		}
+		m, ok, err := agents.RunManifest(ctx, c, s.ID)
+		if err != nil && !durable.IsNotFound(err) { // it may be purged meanwhile
+			return nil, fmt.Errorf("run %s: %w", s.ID, err)
+		}
+		if why := a.Broken(m); ok && why != "" {
+			found = append(found, checked{s.ID, s.Name, s.Version, why})
 		}
 	}
 	return found, nil

@@ -29,15 +29,19 @@ import (
 	"github.com/agentrun-dev/agentrun/tools"
 )
 
-// TestMain makes this binary four commands: agentrun, a program with agents of its
+// TestMain makes this binary five commands: agentrun, a program with agents of its
 // own; solo, which has one agent, and a model that costs nothing; payer, whose tools
-// do something outside; and bare, which has none.
+// do something outside; bare, which has none; and lesser, whose agents have no tools.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"agentrun": func() { os.Exit(cli.Main(testProgram(), os.Args[1:])) },
 		"solo":     func() { os.Exit(cli.Main(soloProgram(), os.Args[1:])) },
 		"payer":    func() { os.Exit(cli.Main(payerProgram(), os.Args[1:])) },
 		"bare":     func() { os.Exit(cli.Main(&scenario.Program{Providers: providers()}, os.Args[1:])) },
+		"lesser": func() {
+			fixer := agents.New(agents.Config{Name: "fixer", Instructions: "Be brief.", Model: "m"})
+			os.Exit(cli.Main(&scenario.Program{Agents: []*agents.Agent{fixer}, Providers: providers()}, os.Args[1:]))
+		},
 	})
 }
 
