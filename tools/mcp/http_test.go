@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/agentrun-dev/agentrun/tools"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -70,6 +71,36 @@ func TestListChanges(t *testing.T) {
 	}
 	if _, err := first["a"].Call(t.Context(), tools.Call{Key: "k"}); err == nil || errors.As(err, new(*tools.UnknownOutcomeError)) {
 		t.Errorf("a tool that was removed: %v, want an answer", err)
+	}
+}
+
+// TestListAge keeps a list for a while, but not for long.
+func TestListAge(t *testing.T) {
+	c := &session{}
+	now := &listed{from: c, at: time.Now()}
+	for _, tt := range []struct {
+		age      time.Duration
+		announce bool
+		calls    int32
+		stale    bool
+		want     bool
+	}{
+		{0, false, 0, false, true},
+		{0, true, 0, true, false},
+		{quietAge, false, 0, false, false},
+		{quietAge, true, 0, false, true},
+		{quietAge, false, 1, false, true},
+		{listAge, true, 1, false, false},
+	} {
+		c.announce = tt.announce
+		c.stale.Store(tt.stale)
+		c.calls.Store(tt.calls)
+		if l := (&listed{from: c, at: now.at.Add(-tt.age)}); l.good(c) != tt.want {
+			t.Errorf("%+v: %v", tt, !tt.want)
+		}
+	}
+	if now.good(&session{}) || (*listed)(nil).good(c) {
+		t.Error("a list of another session is good")
 	}
 }
 

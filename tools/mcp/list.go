@@ -23,8 +23,11 @@ const (
 	maxToolName    = 256
 )
 
-// listAge is how long a list is good of a server that says when it changes; that of another is asked for each time.
-const listAge = time.Minute
+// How long a list is good. Whoever runs a tool may ask for it by its set each time.
+const (
+	listAge  = time.Minute      // of a server that says when it changes, or that is busy
+	quietAge = 10 * time.Second // of another one
+)
 
 // listed is what a server has listed.
 type listed struct {
@@ -35,8 +38,8 @@ type listed struct {
 	remote  map[string]string // names: ours to the server's
 }
 
-// Tools lists the server's tools, all pages of them, in its order. The list is kept while the server, which says
-// that it tells of changes, tells of none.
+// Tools lists the server's tools, all pages of them, in its order. A list is kept for a minute at most, and until the
+// server tells of a change; of a server that does not tell of changes for ten seconds.
 //
 // It implements tools.Toolset. The tools that could not be used are not among them, see [Server.Skipped]; a call of
 // one that the server has since removed is an error for the model.
@@ -57,7 +60,7 @@ func (s *Server) Tools(ctx context.Context) ([]tools.Tool, error) {
 		s.mu.Lock()
 		l := s.list
 		s.mu.Unlock()
-		if l != nil && l.from == c && c.announce && !c.stale.Load() && time.Since(l.at) < listAge {
+		if l.good(c) {
 			return slices.Clone(l.tools), nil
 		}
 		c.stale.Store(false) // before: a change while it is listed counts
@@ -83,6 +86,17 @@ func (s *Server) Tools(ctx context.Context) ([]tools.Tool, error) {
 		}
 		return nil, s.failed("list tools", err)
 	}
+}
+
+// good reports whether the list need not be asked for again.
+func (l *listed) good(c *session) bool {
+	if l == nil || l.from != c || c.stale.Load() {
+		return false
+	}
+	if c.announce || c.calls.Load() > 0 {
+		return time.Since(l.at) < listAge
+	}
+	return time.Since(l.at) < quietAge
 }
 
 // Skipped gives what could not be used when the tools were last listed, in the server's order: tools, and names in
