@@ -157,6 +157,34 @@ func TestRememberOnce(t *testing.T) {
 	}
 }
 
+// What was forgotten is in the index file no more, in no form.
+func TestForgottenIsGone(t *testing.T) {
+	c, path, s := open(t, "memory:"), filepath.Join(t.TempDir(), "index.db"), facts.User("anna")
+	m := memoryOf(t, c, path, nil)
+	ids := remember(t, m, s, "The codeword is xylophone.", "She likes tea.")
+	if got := search(t, m, "xylophone", s); len(got) != 1 {
+		t.Fatalf("%q", got)
+	}
+	if _, err := m.Forget(t.Context(), s, ids[0]); err != nil {
+		t.Fatal(err)
+	}
+	if got := search(t, m, "xylophone tea", s); len(got) != 1 {
+		t.Errorf("%q", got)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil || strings.Contains(string(b), "xylophon") || !strings.Contains(string(b), "tea") {
+		t.Errorf("%d bytes with xylophone: %v, %v", len(b), strings.Contains(string(b), "xylophon"), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := memoryOf(t, c, path, nil).Search(ctx, []facts.Scope{s}, "tea", 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that is done: %v", err)
+	}
+}
+
 // A scope that is full says so, and has room again when something was forgotten.
 func TestFull(t *testing.T) {
 	c, s := open(t, "memory:"), facts.Agent("a")

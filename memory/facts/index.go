@@ -31,6 +31,7 @@ drop table if exists scope; drop table if exists fact; drop table if exists word
 create table scope(n integer primary key, name text not null unique, born integer not null, version integer not null, sum integer not null);
 create table fact(n integer primary key, scope integer not null, id text not null, fact text not null, at integer not null, unique(scope, id));
 create virtual table words using fts5(text, tags, tokenize = 'porter unicode61 remove_diacritics 2');
+insert into words(words, rank) values('secure-delete', 1);
 create table vector(n integer primary key, model text not null, data blob not null);
 pragma user_version = 1;
 `
@@ -116,8 +117,8 @@ func (x *index) transact(ctx context.Context, f func(c *sqlite.Conn) error) (err
 	if x.conn == nil {
 		return errClosed
 	}
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	x.conn.SetInterrupt(ctx.Done())
 	defer x.conn.SetInterrupt(nil)
@@ -126,10 +127,14 @@ func (x *index) transact(ctx context.Context, f func(c *sqlite.Conn) error) (err
 		return fmt.Errorf("facts: index: %w", err)
 	}
 	defer end(&err)
-	if err := f(x.conn); err != nil {
-		return fmt.Errorf("facts: index: %w", err)
+	err = f(x.conn)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil: // which interrupts what runs
+		return context.Cause(ctx)
 	}
-	return nil
+	return fmt.Errorf("facts: index: %w", err)
 }
 
 // moment is how far a scope's facts are. The sum is of what they are: a hub that was set
@@ -164,14 +169,15 @@ func scopeOf(c *sqlite.Conn, name Scope) (n int64, at moment, err error) {
 }
 
 // update makes the index agree with a state, unless the index is ahead of it: then it gives
-// what the index has, and with force takes that back.
+// what the index has, and with force takes that back. n is the scope's number, 0 if it never
+// had a fact.
 func update(c *sqlite.Conn, name Scope, s *State, force bool) (n int64, ahead moment, err error) {
 	n, at, err := scopeOf(c, name)
 	now := s.moment()
 	switch {
 	case err != nil:
 		return 0, moment{}, err
-	case at == now && n != 0:
+	case at == now: // also where there is nothing, neither here nor there
 		return n, moment{}, nil
 	case now.before(at) && !force:
 		return n, at, nil

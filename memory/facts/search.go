@@ -113,7 +113,9 @@ func (m *Memory) Search(ctx context.Context, scopes []Scope, query string, limit
 		if err != nil {
 			return nil, err
 		}
-		nums[n] = s
+		if n != 0 {
+			nums[n] = s
+		}
 	}
 	expr := match(query)
 	var vector []float32

@@ -87,8 +87,11 @@ func (m *Memory) Forget(ctx context.Context, s Scope, ids ...string) (int, error
 	ok, err := m.await(ctx, s, func(st *State) bool {
 		return !slices.ContainsFunc(st.Facts, func(f Fact) bool { return slices.Contains(there, f.ID) })
 	})
-	if err == nil && !ok {
+	switch {
+	case err == nil && !ok:
 		err = ErrPending
+	case err == nil: // what is forgotten is not to stay in the index until somebody searches
+		_, err = m.sync(ctx, s)
 	}
 	if err != nil {
 		return len(there), fmt.Errorf("facts of %s: %w", s, err)
