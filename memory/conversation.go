@@ -149,9 +149,14 @@ func (s *State) append(ctx *durable.EntityContext, added []entry) error {
 	s.changed(ctx)
 	s.Loose++
 	if joined {
-		s.Whole, s.Loose = s.Head, 0
+		s.joined()
 	}
 	return nil
+}
+
+// joined notes that no chunk is loose.
+func (s *State) joined() {
+	s.Whole, s.Loose = Head{Chunk: s.Head.Chunk, Length: s.Head.Length}, 0 // the rest of a head is in Head
 }
 
 // Fork makes the conversation with this key begin as another one was at a head.
@@ -165,7 +170,8 @@ var Fork = durable.Operation(Conversation, "fork", func(ctx *durable.EntityConte
 			return Head{}, err
 		}
 	}
-	*s = State{Head: from, Whole: from, Version: 1}
+	*s = State{Head: from, Version: 1}
+	s.joined()
 	return from, nil
 })
 

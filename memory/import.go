@@ -46,7 +46,7 @@ var Import = durable.Operation(Conversation, "import", func(ctx *durable.EntityC
 		if err := s.append(ctx, added); err != nil {
 			return Head{}, err
 		}
-		s.Whole, s.Loose = s.Head, 0
+		s.joined()
 	}
 	return s.Head, nil
 })

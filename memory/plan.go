@@ -152,7 +152,7 @@ func (t *told) sizes(c Counter) sizes {
 	s.full, s.short, s.kept = []int{0}, []int{0}, []int{0}
 	for i := range t.rest {
 		u := &t.rest[i]
-		full, short, kept := Tokens(c, u.list...), Tokens(c, u.short...), 0
+		full, short, kept := Tokens(c, u.list...), Tokens(c, u.short()...), 0
 		switch {
 		case u.keep:
 			short, kept = full, full

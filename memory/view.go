@@ -77,7 +77,6 @@ type unit struct {
 	from, to int
 	agent    string
 	list     []models.Message // as the conversation has them, then as they are told
-	short    []models.Message // with long results as notes
 	keep     bool             // pinned, or the first message: always told, in full
 }
 
@@ -100,7 +99,25 @@ func (u *unit) at(cleared int) []models.Message {
 	if u.keep || u.to > cleared {
 		return u.list
 	}
-	return u.short
+	return u.short()
+}
+
+// short is a unit with long results as notes.
+func (u *unit) short() []models.Message {
+	list := slices.Clone(u.list)
+	for i, m := range list {
+		if m.Role != models.RoleTool {
+			continue
+		}
+		if note := clearedNote(m); 2*len(note) < len(m.Content) || len(m.Images) > 0 {
+			list[i].Content, list[i].Images = note, nil
+		}
+	}
+	return list
+}
+
+func clearedNote(m models.Message) string {
+	return fmt.Sprintf("[result left out, %d bytes: call %s again, for less of it, if you need it]", len(m.Content), m.Name)
 }
 
 func (v View) tell(load Loader, h Head) (*told, error) {
@@ -144,7 +161,9 @@ func (v View) tell(load Loader, h Head) (*told, error) {
 	}
 	for _, units := range [][]unit{t.first, t.pinned, t.rest} {
 		for i := range units {
-			t.finish(&units[i])
+			if u := &units[i]; len(u.list) > 0 {
+				u.list = t.seen(u)
+			}
 		}
 	}
 	return t, nil
@@ -248,23 +267,6 @@ func paired(list []models.Message) []models.Message {
 		out = append(out, models.ToolMessage(c, noResult))
 	}
 	return out
-}
-
-// finish makes of a unit what is told of it.
-func (t *told) finish(u *unit) {
-	if len(u.list) > 0 {
-		u.list = t.seen(u)
-	}
-	u.short = slices.Clone(u.list)
-	for i, m := range u.short {
-		if note := clearedNote(m); m.Role == models.RoleTool && (2*len(note) < len(m.Content) || len(m.Images) > 0) {
-			u.short[i].Content, u.short[i].Images = note, nil
-		}
-	}
-}
-
-func clearedNote(m models.Message) string {
-	return fmt.Sprintf("[result left out, %d bytes: call %s again, for less of it, if you need it]", len(m.Content), m.Name)
 }
 
 // seen gives a unit as the view's agent sees it.
