@@ -82,16 +82,13 @@ func (f *following) refill(n *node) error {
 				return err
 			}
 		}
-		number, more := 0, false
-		for ev, err := range f.client.History(f.ctx, n.id, n.execution) {
+		more := false
+		for ev, err := range f.client.HistoryFrom(f.ctx, n.id, n.execution, n.events) {
 			if durable.IsNotFound(err) && !n.root {
 				break // purged
 			}
 			if err != nil {
 				return err
-			}
-			if number++; number <= n.events {
-				continue
 			}
 			if more = len(n.next) == mostNext; more {
 				break

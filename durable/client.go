@@ -221,5 +221,11 @@ func (c *Client) History(ctx context.Context, id, execution string) iter.Seq2[*h
 	return c.hub.History(ctx, id, execution)
 }
 
+// HistoryFrom is History from the event with a number on, counted from 0: those before
+// it cost next to nothing.
+func (c *Client) HistoryFrom(ctx context.Context, id, execution string, number int) iter.Seq2[*history.Event, error] {
+	return c.hub.HistoryFrom(ctx, id, execution, number)
+}
+
 // Load reads a payload. The caller must not change it.
 func (c *Client) Load(ctx context.Context, r Ref) ([]byte, error) { return c.hub.Payload(ctx, r.Hash) }

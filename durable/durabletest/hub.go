@@ -171,9 +171,13 @@ func (h *hub) Executions(ctx context.Context, id string) ([]string, error) {
 }
 
 func (h *hub) History(ctx context.Context, id, execution string) iter.Seq2[*history.Event, error] {
+	return h.HistoryFrom(ctx, id, execution, 0)
+}
+
+func (h *hub) HistoryFrom(ctx context.Context, id, execution string, number int) iter.Seq2[*history.Event, error] {
 	return func(yield func(*history.Event, error) bool) {
 		events, err := ask(ctx, h, func(ctx context.Context, e *engine.Engine, _ int) (events []*history.Event, err error) {
-			for ev, err := range e.History(ctx, id, execution) {
+			for ev, err := range e.HistoryFrom(ctx, id, execution, number) {
 				if err != nil {
 					return nil, err
 				}
@@ -211,5 +215,7 @@ func (h *hub) Watch(ctx context.Context) (live.Watch, error) {
 }
 
 func (h *hub) OutsideEffects(ctx context.Context, id string) (*engine.Effects, error) {
-	return ask(ctx, h, func(ctx context.Context, e *engine.Engine, _ int) (*engine.Effects, error) { return e.OutsideEffects(ctx, id) })
+	return ask(ctx, h, func(ctx context.Context, e *engine.Engine, _ int) (*engine.Effects, error) {
+		return e.OutsideEffects(ctx, id)
+	})
 }

@@ -336,6 +336,11 @@ func (e *Engine) executions(ctx context.Context, id string) (*store.Instance, []
 
 // History streams the committed history of one execution; "" is the current one.
 func (e *Engine) History(ctx context.Context, id, execution string) iter.Seq2[*history.Event, error] {
+	return e.HistoryFrom(ctx, id, execution, 0)
+}
+
+// HistoryFrom is History from the event with a number on, counted from 0.
+func (e *Engine) HistoryFrom(ctx context.Context, id, execution string, number int) iter.Seq2[*history.Event, error] {
 	return func(yield func(*history.Event, error) bool) {
 		r, old, err := e.executions(ctx, id)
 		if err != nil {
@@ -352,7 +357,7 @@ func (e *Engine) History(ctx context.Context, id, execution string) iter.Seq2[*h
 			yield(nil, fmt.Errorf("%s has no execution %s: %w", id, execution, ErrNotFound))
 			return
 		}
-		e.events(ctx, id, last)(yield)
+		e.eventsFrom(ctx, id, last, number)(yield)
 	}
 }
 

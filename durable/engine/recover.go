@@ -251,13 +251,23 @@ func (e *Engine) past(in *instance) iter.Seq2[*history.Event, error] {
 
 // events streams the history that ends with the given row.
 func (e *Engine) events(ctx context.Context, id string, last int64) iter.Seq2[*history.Event, error] {
+	return e.eventsFrom(ctx, id, last, 0)
+}
+
+// eventsFrom is events without the first skip ones, which are not decoded.
+func (e *Engine) eventsFrom(ctx context.Context, id string, last int64, skip int) iter.Seq2[*history.Event, error] {
 	return func(yield func(*history.Event, error) bool) {
 		if last == 0 {
 			return
 		}
+		skip := skip // it may be ranged over again
 		for row, err := range e.store.History(ctx, last) {
 			if err != nil {
 				yield(nil, err)
+				return
+			}
+			if row, skip, err = history.SkipRows(row, skip); err != nil {
+				yield(nil, fmt.Errorf("history of %s: %w", id, err))
 				return
 			}
 			for ev, err := range history.DecodeRows(row) {

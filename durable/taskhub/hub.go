@@ -63,6 +63,8 @@ type Hub interface {
 	History(ctx context.Context, id, execution string) iter.Seq2[*history.Event, error]
 	// OutsideEffects tells what is known of an instance's effects outside.
 	OutsideEffects(ctx context.Context, id string) (*engine.Effects, error)
+	// HistoryFrom is History from the event with a number on, counted from 0.
+	HistoryFrom(ctx context.Context, id, execution string, number int) iter.Seq2[*history.Event, error]
 	// Payload gives a payload by its hash.
 	Payload(ctx context.Context, h history.Hash) ([]byte, error)
 

@@ -190,24 +190,30 @@ func (older) Handshake(_ context.Context, m *protocol.HandshakeRequest) (*protoc
 	return &protocol.HandshakeResponse{ProtocolVersion: m.ProtocolVersion, Pid: 1}, nil
 }
 
-// TestWatchOfAnOlderProgram is told again and again that all may have changed.
-func TestWatchOfAnOlderProgram(t *testing.T) {
-	path := socketPath(t)
+// serveOlder serves such a program on a socket.
+func serveOlder(t *testing.T, local protocol.LocalServer) (path string) {
+	t.Helper()
+	path = socketPath(t)
 	lis, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := grpc.NewServer()
-	protocol.RegisterLocalServer(server, older{})
+	protocol.RegisterLocalServer(server, local)
 	served := make(chan error)
 	go func() { served <- server.Serve(lis) }()
-	defer func() {
+	t.Cleanup(func() {
 		server.Stop()
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
-	}()
-	r := dial(t, path)
+	})
+	return path
+}
+
+// TestWatchOfAnOlderProgram is told again and again that all may have changed.
+func TestWatchOfAnOlderProgram(t *testing.T) {
+	r := dial(t, serveOlder(t, older{}))
 	w := watch(t, r, "a")
 	for range 2 {
 		if c := next(t, w); c.ID != "a" || !c.Changed {

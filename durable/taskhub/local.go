@@ -3,6 +3,7 @@ package taskhub
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
@@ -65,14 +66,18 @@ func (l *local) History(m *protocol.HistoryRequest, out protocol.Local_HistorySe
 	if err != nil {
 		return err
 	}
+	events, first := hub.History(out.Context(), m.GetInstanceId(), m.GetExecutionId()), m.GetFrom()
+	if first > 0 {
+		events = hub.HistoryFrom(out.Context(), m.GetInstanceId(), m.GetExecutionId(), int(min(first, math.MaxInt32)))
+	}
 	var rows, row []byte
-	for ev, err := range hub.History(out.Context(), m.GetInstanceId(), m.GetExecutionId()) {
+	for ev, err := range events {
 		if err != nil {
 			return toStatus(err)
 		}
 		row = history.AppendRow(row[:0], ev)
 		if len(rows)+len(row) > maxChunk && len(rows) > 0 {
-			if err := out.Send(&protocol.HistoryRows{Rows: rows}); err != nil {
+			if err := out.Send(&protocol.HistoryRows{Rows: rows, First: first}); err != nil {
 				return err
 			}
 			rows = nil // the message sent may still be in use
@@ -82,7 +87,7 @@ func (l *local) History(m *protocol.HistoryRequest, out protocol.Local_HistorySe
 	if len(rows) == 0 {
 		return nil
 	}
-	return out.Send(&protocol.HistoryRows{Rows: rows})
+	return out.Send(&protocol.HistoryRows{Rows: rows, First: first})
 }
 
 // Payload streams a payload. An empty one is a stream without parts.

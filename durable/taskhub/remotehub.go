@@ -195,13 +195,26 @@ func (r *Remote) Executions(ctx context.Context, id string) ([]string, error) {
 
 // History streams the committed history of one execution; "" is the current one.
 func (r *Remote) History(ctx context.Context, id, execution string) iter.Seq2[*history.Event, error] {
+	return r.HistoryFrom(ctx, id, execution, 0)
+}
+
+// HistoryFrom is History from the event with a number on.
+func (r *Remote) HistoryFrom(ctx context.Context, id, execution string, number int) iter.Seq2[*history.Event, error] {
 	return func(yield func(*history.Event, error) bool) {
-		for part, err := range stream(ctx, r, r.local.History, &protocol.HistoryRequest{InstanceId: id, ExecutionId: execution}) {
+		skip, begun := 0, false
+		for part, err := range stream(ctx, r, r.local.History, &protocol.HistoryRequest{InstanceId: id, ExecutionId: execution, From: int64(number)}) {
+			rows := part.GetRows()
+			if err == nil {
+				if !begun {
+					skip, begun = number-int(part.GetFirst()), true
+				}
+				rows, skip, err = history.SkipRows(rows, skip)
+			}
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			for ev, err := range history.DecodeRows(part.GetRows()) {
+			for ev, err := range history.DecodeRows(rows) {
 				if err != nil {
 					err = fmt.Errorf("history of %s: %w", id, err)
 				}

@@ -453,6 +453,7 @@ type HistoryRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	InstanceId    string                 `protobuf:"bytes,1,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
 	ExecutionId   string                 `protobuf:"bytes,2,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"` // "": the current one
+	From          int64                  `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`                                 // number of the first event that is wanted, from 0
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -501,9 +502,17 @@ func (x *HistoryRequest) GetExecutionId() string {
 	return ""
 }
 
+func (x *HistoryRequest) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
 type HistoryRows struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Rows          []byte                 `protobuf:"bytes,1,opt,name=rows,proto3" json:"rows,omitempty"` // whole events, each with its length in front
+	Rows          []byte                 `protobuf:"bytes,1,opt,name=rows,proto3" json:"rows,omitempty"`    // whole events, each with its length in front
+	First         int64                  `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"` // of the first part: the number of its first event; 0 from programs that know no from
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -543,6 +552,13 @@ func (x *HistoryRows) GetRows() []byte {
 		return x.Rows
 	}
 	return nil
+}
+
+func (x *HistoryRows) GetFirst() int64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
 }
 
 type PayloadRequest struct {
@@ -1214,13 +1230,15 @@ const file_agentrun_local_proto_rawDesc = "" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\"9\n" +
 	"\x12ExecutionsResponse\x12#\n" +
-	"\rexecution_ids\x18\x01 \x03(\tR\fexecutionIds\"T\n" +
+	"\rexecution_ids\x18\x01 \x03(\tR\fexecutionIds\"h\n" +
 	"\x0eHistoryRequest\x12\x1f\n" +
 	"\vinstance_id\x18\x01 \x01(\tR\n" +
 	"instanceId\x12!\n" +
-	"\fexecution_id\x18\x02 \x01(\tR\vexecutionId\"!\n" +
+	"\fexecution_id\x18\x02 \x01(\tR\vexecutionId\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\x03R\x04from\"7\n" +
 	"\vHistoryRows\x12\x12\n" +
-	"\x04rows\x18\x01 \x01(\fR\x04rows\"$\n" +
+	"\x04rows\x18\x01 \x01(\fR\x04rows\x12\x14\n" +
+	"\x05first\x18\x02 \x01(\x03R\x05first\"$\n" +
 	"\x0ePayloadRequest\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\fR\x04hash\"!\n" +
 	"\vPayloadPart\x12\x12\n" +
