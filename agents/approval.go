@@ -44,6 +44,9 @@ type Request struct {
 	Tool     string `json:"tool,omitempty"`
 	// Arguments are the tool's, as the model wrote them.
 	Arguments string `json:"arguments,omitempty"`
+	// Key is the idempotency key of a call that was cut off, by which people can look
+	// for its effect.
+	Key string `json:"key,omitempty"`
 	// By names those whom the request is meant for, for the inbox to show. It is
 	// not checked: whoever may open the store may decide, and is recorded.
 	By     []string      `json:"by,omitempty"`

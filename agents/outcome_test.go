@@ -77,15 +77,16 @@ func TestUnknownOutcome(t *testing.T) {
 		decision *agents.Decision // nil: nobody is asked
 		payments int              // after the crash
 		told     string
+		reason   string // what people are told of why nobody knows
 	}{
-		{"it happened", func() (string, bool, error) { return "paid before", true, nil }, nil, 0, "paid before"},
-		{"it did not", func() (string, bool, error) { return "", false, nil }, nil, 1, "paid now"},
+		{"it happened", func() (string, bool, error) { return "paid before", true, nil }, nil, 0, "paid before", ""},
+		{"it did not", func() (string, bool, error) { return "", false, nil }, nil, 1, "paid now", ""},
 		{"cannot tell, it did", func() (string, bool, error) { return "", false, errors.New("the bank is closed") }, yes, 0,
-			"A person has confirmed that it took effect; its result is lost.; eva says: it is on the statement"},
+			"A person has confirmed that it took effect; its result is lost.; eva says: it is on the statement", "its Reconcile could not tell: reconcile call "},
 		{"cannot tell, it did not", func() (string, bool, error) { return "", false, errors.New("the bank is closed") }, no, 0,
-			"a person has confirmed that it did not take effect"},
-		{"panics", func() (string, bool, error) { panic("boom") }, no, 0, "did not take effect"},
-		{"nobody can tell", nil, yes, 0, "took effect"},
+			"a person has confirmed that it did not take effect", "the bank is closed"},
+		{"panics", func() (string, bool, error) { panic("boom") }, no, 0, "did not take effect", "tool pay panicked: boom"},
+		{"nobody can tell", nil, yes, 0, "took effect", "the process ended while tool:a/pay was running"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx := t.Context()
@@ -109,7 +110,7 @@ func TestUnknownOutcome(t *testing.T) {
 			if c.decision != nil {
 				r := waitForRequest(t, rt.Client())
 				if r.Kind != agents.KindOutcome || r.Run != id || r.Tool != "pay" || r.Arguments != `{"number":7}` ||
-					!strings.Contains(r.Question, "Did pay take effect?") || !strings.Contains(r.Question, "key is "+key+".") {
+					!strings.Contains(r.Question, "Did pay take effect?") || !strings.Contains(r.Question, "key is "+key+".") || r.Key != key || !strings.Contains(r.Question, c.reason) {
 					t.Errorf("asked is %+v", r)
 				}
 				edited := *c.decision
@@ -178,5 +179,32 @@ func TestCloseInUnsafeCall(t *testing.T) {
 	}
 	if got, err := a.Wait(ctx, rt.Client(), id); err != nil || got.Text != "fine" {
 		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// A call that does not know itself whether it took effect asks the same question, with
+// its key.
+func TestUnknownToItself(t *testing.T) {
+	ctx := t.Context()
+	key := ""
+	pay := tools.New("pay", "", func(ctx context.Context, _ invoice) (string, error) {
+		key = tools.Key(ctx)
+		return "", &tools.UnknownOutcomeError{Err: errors.New("the line broke")}
+	})
+	a := agents.New(agents.Config{Name: "a", Model: "m", Tools: []tools.Tool{pay}})
+	rt := onDisk(t, memory.New(), a)
+	id, err := a.Schedule(ctx, rt.Client(), "pay")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := waitForRequest(t, rt.Client())
+	if r.Kind != agents.KindOutcome || r.Key != key || key == "" || !strings.Contains(r.Question, "key is "+key+".") || !strings.Contains(r.Question, "the line broke") {
+		t.Errorf("asked is %+v, for key %s", r, key)
+	}
+	if _, err := agents.Decide(ctx, rt.Client(), r.ID, agents.Decision{By: "eva"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Wait(ctx, rt.Client(), id); err != nil {
+		t.Error(err)
 	}
 }

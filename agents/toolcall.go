@@ -235,13 +235,14 @@ func (r *run) approve(ctx *durable.Context, call models.ToolCall, need *tools.Ap
 // made again by itself. They are told the key that the tool was given, to look for
 // its effect by.
 func (r *run) askOutcome(ctx *durable.Context, call models.ToolCall, cause error) (*Pending, error) {
-	look := ""
+	look, key := "", ""
 	var failed *durable.TaskFailedError
 	if errors.As(cause, &failed) && failed.Key != "" {
-		look = fmt.Sprintf(" Its idempotency key is %s.", toolKey(failed.Key, call.Arguments))
+		key = toolKey(failed.Key, call.Arguments)
+		look = fmt.Sprintf(" Its idempotency key is %s.", key)
 	}
 	return Ask(ctx, Request{
-		Kind: KindOutcome, Agent: r.agent.config.Name, Tool: call.Name, Arguments: call.Arguments,
+		Kind: KindOutcome, Agent: r.agent.config.Name, Tool: call.Name, Arguments: call.Arguments, Key: key,
 		Question: fmt.Sprintf("Did %s take effect? Approve if it did, reject if it did not.%s It was cut off: %s", call.Name, look, reason(cause)),
 	})
 }

@@ -2,9 +2,11 @@ package durable
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
@@ -288,13 +290,18 @@ func (a *activity) invoke(ctx context.Context, rt *registry, c *engine.Call) (o 
 	}()
 	result, err := rt.runActivity(ctx, a, c.Input)
 	if err != nil {
-		return engine.Outcome{Failure: rt.errors.failure(err)}
+		o.Failure = rt.errors.failure(err)
+		if o.Failure.Type == engine.UnknownOutcome && len(o.Failure.Properties) == 0 { // as where the engine finds it
+			o.Failure.Properties = map[string]json.RawMessage{engine.KeyProperty: json.RawMessage(strconv.Quote(c.Key()))}
+		}
+		return o
 	}
 	return engine.Outcome{Result: result}
 }
 
-// settle asks the definition's Reconcile for the engine.
-func (a *activity) settle(log *slog.Logger) func(ctx context.Context, c *engine.Call) (engine.Outcome, engine.Finding) {
+// settle asks the definition's Reconcile for the engine. What kept it from telling
+// goes with the answer, for people.
+func (a *activity) settle(log *slog.Logger, table *errorTable) func(ctx context.Context, c *engine.Call) (engine.Outcome, engine.Finding) {
 	if a.reconcile == nil {
 		return nil
 	}
@@ -303,14 +310,14 @@ func (a *activity) settle(log *slog.Logger) func(ctx context.Context, c *engine.
 		defer func() {
 			if r := recover(); r != nil {
 				log.Error("Reconcile panicked", "panic", r)
-				o, found = engine.Outcome{}, engine.CannotTell
+				o, found = engine.Outcome{Failure: table.failure(panicError(r))}, engine.CannotTell
 			}
 		}()
 		result, happened, err := a.reconcile(context.WithValue(ctx, callKey{}, c), c.Input)
 		switch {
 		case err != nil:
 			log.Error("Reconcile could not tell what became of a call", "err", err)
-			return engine.Outcome{}, engine.CannotTell
+			return engine.Outcome{Failure: table.failure(err)}, engine.CannotTell
 		case !happened:
 			return engine.Outcome{}, engine.DidNotHappen
 		}

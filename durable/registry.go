@@ -85,7 +85,7 @@ func (r *registry) addActivity(a *activity) error {
 	first, err := add(r.activities, "activity", a.name, a)
 	if first {
 		r.defs.Activities = append(r.defs.Activities, engine.Activity{
-			Name: a.name, Effect: a.effect, Costly: a.costly, Reconcile: a.settle(r.logger()),
+			Name: a.name, Effect: a.effect, Costly: a.costly, Reconcile: a.settle(r.logger(), &r.errors),
 			Run:          func(ctx context.Context, c *engine.Call) engine.Outcome { return a.invoke(ctx, r, c) },
 			StartToClose: a.startToClose, Heartbeat: a.heartbeat, MaxConcurrent: a.concurrent, Rate: a.rate,
 		})

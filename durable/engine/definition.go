@@ -119,7 +119,8 @@ type Activity struct {
 type Finding int
 
 const (
-	// CannotTell: the call fails with UnknownOutcome.
+	// CannotTell: the call fails with UnknownOutcome. The outcome may have the failure
+	// that Reconcile met, which its message then names.
 	CannotTell Finding = iota
 	// Happened: the outcome is the call's.
 	Happened

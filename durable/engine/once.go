@@ -74,7 +74,7 @@ func (e *Engine) performOnce(ctx context.Context, c *call, ac *Call) (Outcome, b
 		case found == CannotTell && e.ctx.Err() != nil:
 			return Outcome{}, false // not asked to the end
 		case found == CannotTell:
-			return Outcome{Failure: c.unknown(why)}, true
+			return Outcome{Failure: c.unknown(why, o.Failure)}, true
 		}
 	}
 	switch {
@@ -204,7 +204,7 @@ func (e *Engine) settleReturned(c *call, ac *Call, o Outcome) (Outcome, bool) {
 
 // settleLate settles a call whose function does not return.
 func (e *Engine) settleLate(c *call) {
-	r := callResult{Outcome: Outcome{Failure: c.unknown("the time of " + c.ev.Name + " was over, and it went on")}, done: true}
+	r := callResult{Outcome: Outcome{Failure: c.unknown("the time of "+c.ev.Name+" was over, and it went on", nil)}, done: true}
 	defer func() { // also if Reconcile ends its goroutine
 		c.mu.Lock()
 		first := r.done && !c.answered
@@ -224,7 +224,7 @@ func (e *Engine) settleLate(c *call) {
 func (e *Engine) settle(c *call, over Timeout, returned bool) callResult {
 	why := "the time of " + c.ev.Name + " was over while it ran"
 	if c.act.Reconcile == nil {
-		return callResult{Outcome: Outcome{Failure: c.unknown(why)}, done: true}
+		return callResult{Outcome: Outcome{Failure: c.unknown(why, nil)}, done: true}
 	}
 	ac := e.callOf(c)
 	o, found := c.act.Reconcile(e.ctx, ac) // also of a call that was given up
@@ -236,14 +236,19 @@ func (e *Engine) settle(c *call, over Timeout, returned bool) callResult {
 	case found == DidNotHappen && returned:
 		return callResult{Outcome: Outcome{Failure: c.timeout(over)}, done: true}
 	}
-	return callResult{Outcome: Outcome{Failure: c.unknown(why)}, done: true}
+	return callResult{Outcome: Outcome{Failure: c.unknown(why, o.Failure)}, done: true}
 }
 
-// unknown is the failure of a call of which nobody knows whether it took effect.
-func (c *call) unknown(why string) *history.Failure {
+// unknown is the failure of a call of which nobody knows whether it took effect; met is
+// what kept Reconcile from telling, nil if it was not asked or did not say.
+func (c *call) unknown(why string, met *history.Failure) *history.Failure {
+	why += ": whether it took effect is unknown, and it is not repeated"
+	if met != nil {
+		why += "; its Reconcile could not tell: " + met.Message
+	}
 	return &history.Failure{
 		Type:         UnknownOutcome,
-		Message:      why + ": whether it took effect is unknown, and it is not repeated",
+		Message:      why,
 		NonRetriable: true,
 		Properties:   map[string]json.RawMessage{KeyProperty: json.RawMessage(strconv.Quote(c.idempotencyKey()))},
 	}

@@ -239,7 +239,7 @@ func (e *Engine) passed(c *call, which Timeout) {
 			return // asked when the function has returned, or ignores that it should
 		}
 		if once {
-			f = c.unknown("the time of " + c.ev.Name + " was over while it ran")
+			f = c.unknown("the time of "+c.ev.Name+" was over while it ran", nil)
 		}
 	case c.cancel != nil || c.effect.old:
 		c.mu.Unlock()

@@ -98,6 +98,10 @@ func payerProgram() *scenario.Program {
 		tools.New("look", "Look.", func(context.Context, nothing) (string, error) { return "seen", nil }, tools.Pure()),
 		tools.New("note", "Take a note.", func(ctx context.Context, _ nothing) (string, error) { return "noted as " + tools.Key(ctx), nil }, tools.Idempotent()),
 		tools.New("pay", "Pay when a file is there.", waitForFile, tools.Unsafe()),
+		tools.New("send", "Send when a file is there.", waitForFile, tools.Unsafe(), tools.Reconcile(
+			func(context.Context, string, gate) (string, bool, error) {
+				return "", false, errors.New("the office is closed")
+			})),
 	}})}}
 }
 
