@@ -73,14 +73,15 @@ func (r *remote) once(ctx context.Context, c *session, arguments json.RawMessage
 	if key := tools.Key(ctx); key != "" {
 		p.Meta[KeyMeta] = key
 	}
-	if tell := r.server.opts.OnProgress; tell != nil {
-		token, stop := c.follow(func(v Progress) {
-			v.Tool = r.local
+	token, stop := c.follow(func(v Progress) {
+		v.Tool = r.local
+		tools.Progress(ctx, v.String())
+		if tell := r.server.opts.OnProgress; tell != nil {
 			tell(ctx, v)
-		})
-		defer stop()
-		p.SetProgressToken(token)
-	}
+		}
+	})
+	defer stop()
+	p.SetProgressToken(token)
 	res, err := c.CallTool(ctx, p)
 	if err != nil {
 		return tools.Result{}, err
