@@ -157,8 +157,8 @@ func TestCrashAgents(t *testing.T) {
 			want:   "done", calls: 2},
 		{name: "summary, in many executions", config: agents.Config{Tools: []tools.Tool{sunny, pay()}, MaxTurns: 2, OnMaxTurns: agents.MaxTurnsSummary}, bound: 1,
 			script: []*models.Response{calling("", in("Oslo"), payment("rent")), calling("", in("Rome")), saying("so far")}, want: "so far", calls: 3},
-		{name: "hand over", config: agents.Config{Tools: []tools.Tool{sunny}, MaxTurns: 1, OnMaxTurns: agents.MaxTurnsHandOver, Successor: agents.New(agents.Config{Name: "b", Model: "m"})},
-			script: []*models.Response{calling("", in("Oslo")), saying("taken over")}, want: "taken over", calls: 1},
+		{name: "hand over", config: agents.Config{Tools: []tools.Tool{sunny}, MaxTurns: 1, OnMaxTurns: agents.MaxTurnsHandOver, Successor: agents.New(agents.Config{Name: "b", Model: "successor"})},
+			script: []*models.Response{calling("", in("Oslo"))}, want: "taken over", calls: 1},
 		{name: "stop tool", config: agents.Config{Tools: []tools.Tool{sunny, pay()}, StopTools: []string{"pay"}},
 			script: []*models.Response{calling("", in("Oslo"), payment("rent"))}, want: "paid rent", calls: 2},
 		{name: "a tool stops the run", config: agents.Config{Tools: []tools.Tool{stop, pay()}, Sequential: true, Hooks: hooks},
@@ -177,8 +177,11 @@ func TestCrashAgents(t *testing.T) {
 			script := byTurn(c.script...)
 			experts := byTurn(calling("", payment("secret")), saying("expert"))
 			find := func(_ context.Context, name string) (models.Model, error) {
-				if name == "expert" {
+				switch name {
+				case "expert":
 					return experts, nil
+				case "successor":
+					return byTurn(saying("taken over")), nil
 				}
 				return script, nil
 			}

@@ -127,6 +127,7 @@ func TestDeploy(t *testing.T) {
 		err    string // part of; "": it goes on
 		system string // what its model is told after the deploy
 		broken string
+		last   int // messages of the last request; 0: any number
 	}{
 		{name: "the same", after: func(*agents.Config) {}},
 		{name: "pinned tool gone", after: func(c *agents.Config) { c.Tools = nil }, err: "no longer its tool weather", broken: "weather"},
@@ -147,7 +148,8 @@ func TestDeploy(t *testing.T) {
 			after: func(c *agents.Config) {
 				c.Instructions, c.Sequential, c.Hooks, c.Enabled = "new", true, hooks, all
 				c.Guardrails = []agents.Guardrail{words}
-			}},
+				c.Window = 2
+			}, last: 4},
 		{name: "adopt fewer turns", before: agents.Config{OnDeploy: agents.Adopt}, after: func(c *agents.Config) { c.MaxTurns = 2 }, err: "may take 2"},
 		{name: "adopt without what there was", before: agents.Config{OnDeploy: agents.Adopt, Guardrails: []agents.Guardrail{words}, Enabled: all, InstructionsFunc: told, Hooks: hooks},
 			after: func(c *agents.Config) {
@@ -177,6 +179,9 @@ func TestDeploy(t *testing.T) {
 				return
 			case err != nil || got.Text != "done" || got.Turns != 3 || got.ToolCalls != 2:
 				t.Fatalf("got %+v, %v", got, err)
+			}
+			if n := len(seen[len(seen)-1].Messages); c.last > 0 && n != c.last {
+				t.Errorf("told %d messages in the end, not %d: %+v", n, c.last, seen[len(seen)-1].Messages)
 			}
 			if first := seen[0].Messages[0]; c.system != "" && (first.Role != models.RoleSystem || first.Content != c.system) {
 				t.Errorf("told %+v", first)

@@ -75,20 +75,22 @@ func (r *run) handOver() error {
 		return fmt.Errorf("agent %s has handed over: %w", r.agent.config.Name, err)
 	}
 	res := &r.state.Result
-	res.Text, res.Cut, res.Stop = got.Text, got.Cut, StopMaxTurns
+	res.Cut = got.Cut
 	res.Turns += got.Turns
 	res.ToolCalls += got.ToolCalls
 	res.Usage = res.Usage.Add(got.Usage)
 	res.Cost += got.Cost
 	res.Unpriced += got.Unpriced
-	return nil
+	return r.end(got.Text, StopMaxTurns)
 }
 
 // stopped ends a run with the text that it has.
 func (r *run) stopped(why StopReason) error {
 	text, err := r.lastText()
-	r.state.Result.Text, r.state.Result.Stop = text, why
-	return err
+	if err != nil {
+		return err
+	}
+	return r.end(text, why)
 }
 
 // lastText is the last text of the run's model; "" if there is none near the end.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/memory"
@@ -16,9 +17,9 @@ type Checkpoint string
 
 // Places to check.
 const (
-	OnInput     Checkpoint = "input"     // what the user said, before the first turn
+	OnInput     Checkpoint = "input"     // what the user said, before the first turn or by Say
 	OnArguments Checkpoint = "arguments" // of a tool call that fits its schema, before anybody is asked to approve it
-	OnOutput    Checkpoint = "output"    // the run's answer, before it is in the conversation
+	OnOutput    Checkpoint = "output"    // the run's answer; its model's before it is in the conversation
 )
 
 // Guardrail checks what goes into an agent, into its tools, or comes out. Each check
@@ -72,7 +73,8 @@ func Allow() Verdict { return Verdict{} }
 func Block(reason string) Verdict { return Verdict{verdictBlock, reason} }
 
 // Rewrite goes on with other text. What was there before is only in the history.
-// Rewritten arguments must fit the tool.
+// Rewritten arguments must fit the tool, a structured answer its schema, and neither
+// input nor answer may become empty.
 func Rewrite(text string) Verdict { return Verdict{verdictRewrite, text} }
 
 // AskPerson lets people decide, as they do about approvals: it passes when they
@@ -127,9 +129,12 @@ type guardInput struct {
 	Run       string      `json:"run"`
 	Message   durable.Ref `json:"message"` // its content; with Tool, the arguments of its call Index
 	Tool      string      `json:"tool,omitempty"`
+	Toolset   string      `json:"toolset,omitempty"`
 	Index     int         `json:"index,omitempty"`
 	// Text is what an earlier guardrail put in the place of that.
 	Text *string `json:"text,omitempty"`
+	// Output is what the answer has to fit.
+	Output *models.OutputSchema `json:"output,omitempty"`
 }
 
 func (a *Agent) guardActivity() durable.Definition {
@@ -149,18 +154,38 @@ func (a *Agent) guardActivity() durable.Definition {
 		if err != nil {
 			return Verdict{}, fmt.Errorf("guardrail %s: %w", g.Name, err)
 		}
-		switch {
-		case v.Action == verdictRewrite && g.Beside:
-			return Verdict{}, durable.NonRetriable(fmt.Errorf("guardrail %s is beside the turn, so it cannot rewrite the input", g.Name))
-		case v.Action == verdictRewrite && in.Tool != "":
-			if t, ok := a.tools[in.Tool]; ok {
-				if err := t.Validate(v.Text); err != nil {
-					return Verdict{}, durable.NonRetriable(fmt.Errorf("guardrail %s rewrote the arguments: %w", g.Name, err))
-				}
-			}
+		if v.Action == verdictRewrite {
+			err = a.checkRewrite(ctx, g, in, v.Text)
 		}
-		return v, nil
+		return v, err
 	}, durable.Costly())
+}
+
+// checkRewrite says what is wrong with what a guardrail wants to go on with.
+func (a *Agent) checkRewrite(ctx context.Context, g *Guardrail, in guardInput, text string) error {
+	switch {
+	case g.Beside:
+		return durable.NonRetriable(fmt.Errorf("guardrail %s is beside the turn, so it cannot rewrite the input", g.Name))
+	case in.Tool != "":
+		t, err := a.find(ctx, in.Tool, in.Toolset)
+		if err != nil {
+			return err
+		}
+		if err := t.Validate(text); err != nil {
+			return durable.NonRetriable(fmt.Errorf("guardrail %s rewrote the arguments: %w", g.Name, err))
+		}
+	case strings.TrimSpace(text) == "":
+		return durable.NonRetriable(fmt.Errorf("guardrail %s left nothing of the %s: what must not pass is blocked", g.Name, g.On))
+	case in.Output != nil:
+		problem, err := checkOutput(in.Output, text)
+		if err != nil {
+			return err
+		}
+		if problem != "" {
+			return durable.NonRetriable(fmt.Errorf("guardrail %s rewrote the answer: %s", g.Name, problem))
+		}
+	}
+	return nil
 }
 
 func (in guardInput) text(load memory.Loader) (string, error) {
@@ -198,7 +223,10 @@ func (r *run) guard(ctx *durable.Context, on Checkpoint, in guardInput, beside b
 		if !g.covers(on, in.Tool) || g.Beside != beside {
 			continue
 		}
-		in.Guardrail, in.Text = g.Name, out.text
+		in.Guardrail = g.Name
+		if out.text != nil {
+			in.Text = out.text
+		}
 		v, err := durable.CallActivity[Verdict](ctx, guardPrefix+r.agent.config.Name, in, r.retry())
 		if err != nil {
 			return out, err
@@ -242,9 +270,51 @@ func (r *run) blocked(on Checkpoint, why string) error {
 	return durable.NonRetriable(fmt.Errorf("agent %s: %w on its %s: guardrail %s", r.agent.config.Name, ErrBlocked, on, why))
 }
 
+// guardSaid checks what was said to the run under way, and gives the message to keep.
+func (r *run) guardSaid(ref durable.Ref) (durable.Ref, error) {
+	in := guardInput{Message: ref}
+	for _, beside := range []bool{false, true} {
+		g, err := r.guard(r.ctx, OnInput, in, beside)
+		switch {
+		case err != nil:
+			return ref, err
+		case g.blocked != "":
+			return ref, r.blocked(OnInput, g.blocked)
+		case g.text != nil:
+			in.Text = g.text
+		}
+	}
+	if in.Text == nil {
+		return ref, nil
+	}
+	msg, err := memory.Message(r.ctx.Load, ref)
+	if err != nil {
+		return ref, err
+	}
+	msg.Content = *in.Text
+	return r.store(msg)
+}
+
+// end ends the run with a text that its model has not given as its answer.
+func (r *run) end(text string, why StopReason) error {
+	if text != "" {
+		out, err := r.guard(r.ctx, OnOutput, guardInput{Text: &text}, false)
+		switch {
+		case err != nil:
+			return err
+		case out.blocked != "":
+			return r.blocked(OnOutput, out.blocked)
+		case out.text != nil:
+			text = *out.text
+		}
+	}
+	r.state.Result.Text, r.state.Result.Stop = text, why
+	return nil
+}
+
 // guardOutput checks the run's answer, and gives the message to keep.
 func (r *run) guardOutput(ref durable.Ref, msg models.Message) (durable.Ref, models.Message, error) {
-	out, err := r.guard(r.ctx, OnOutput, guardInput{Message: ref}, false)
+	out, err := r.guard(r.ctx, OnOutput, guardInput{Message: ref, Output: r.manifest.Output}, false)
 	switch {
 	case err != nil:
 		return ref, msg, err

@@ -149,30 +149,30 @@ func (r *run) boundary() (said bool, err error) {
 // was something.
 func (r *run) sayAll() (said bool, err error) {
 	for len(r.state.Unsaid) > 0 {
-		if err := r.append(r.state.Unsaid[0]); err != nil {
+		ref, err := r.guardSaid(r.state.Unsaid[0])
+		r.state.Unsaid = r.state.Unsaid[1:]
+		if err == nil {
+			err = r.append(ref)
+		}
+		if err != nil {
 			return said, err
 		}
-		said, r.state.Unsaid = true, r.state.Unsaid[1:]
+		said = true
 	}
 	return said, nil
 }
 
 // keepUnsaid ends a run: what people said too late for its model is in the
-// conversation all the same, for whoever goes on with it.
+// conversation all the same, for whoever goes on with it, unless a guardrail keeps it
+// out.
 func (r *run) keepUnsaid(cause error) error {
 	for {
 		err := r.takeAll()
-		if err == nil && len(r.state.Unsaid) == 0 {
-			return cause
-		}
-		if err == nil && r.conversation != "" {
-			_, err = r.sayAll()
-		}
-		if err != nil {
+		if err != nil || len(r.state.Unsaid) == 0 || r.conversation == "" { // it failed before it had one
 			return cmp.Or(cause, err)
 		}
-		if r.conversation == "" { // it failed before it had one
-			return cause
+		if _, err = r.sayAll(); err != nil && !errors.Is(err, ErrBlocked) {
+			cause = cmp.Or(cause, err)
 		}
 	}
 }
@@ -194,15 +194,28 @@ func (r *run) takeAll() error {
 	}
 }
 
-// steered waits for a model call and for those who steer it, and reports whether the
-// call is to be made again.
-func (r *run) steered(chat *durable.Task[chatAnswer]) (again bool) {
+// steered waits for a model call, for those who steer it, and for the check beside it,
+// if there is one. It reports whether the call is to be made again. A check that does
+// not pass gives it up.
+func (r *run) steered(chat *durable.Task[chatAnswer], check *durable.Task[guarded]) (again bool) {
 	for {
 		wish := durable.WaitForEvent[command](r.ctx, steerEvent)
-		durable.Any(r.ctx, chat, wish)
+		waits := []durable.Awaitable{chat, wish}
+		if check != nil {
+			waits = append(waits, check)
+		}
+		durable.Any(r.ctx, waits...)
 		if !wish.Done() {
 			wish.Cancel()
-			return false
+			if chat.Done() || check == nil {
+				return false
+			}
+			if g, err := check.Await(); err != nil || g.blocked != "" {
+				chat.Cancel()
+				return false
+			}
+			check = nil
+			continue
 		}
 		if cmd, err := wish.Await(); err == nil {
 			_ = r.take(cmd)

@@ -84,8 +84,10 @@ func (r *run) called(ans chatAnswer, msg models.Message, out []called) (done boo
 	for i, c := range out {
 		if !c.failed && ans.Calls[i].Problem == "" && slices.Contains(r.manifest.StopTools, msg.ToolCalls[i].Name) {
 			m, err := memory.Message(r.ctx.Load, c.answer)
-			res.Text, res.Stop = m.Content, StopTool
-			return true, err
+			if err != nil {
+				return false, err
+			}
+			return true, r.end(m.Content, StopTool)
 		}
 	}
 	return false, nil
@@ -121,7 +123,7 @@ func (r *run) call(ctx *durable.Context, ans chatAnswer, call models.ToolCall, i
 	if check.Toolset != "" {
 		in.Tool, in.Toolset = check.Tool, check.Toolset
 	}
-	g, err := r.guard(ctx, OnArguments, guardInput{Message: ans.Message, Tool: call.Name, Index: i}, false)
+	g, err := r.guard(ctx, OnArguments, guardInput{Message: ans.Message, Tool: call.Name, Toolset: check.Toolset, Index: i}, false)
 	switch {
 	case err != nil:
 		return called{}, err

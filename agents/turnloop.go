@@ -51,7 +51,7 @@ func (r *run) chat(before beforeAnswer) (chatAnswer, error) {
 			return r.guard(ctx, OnInput, guardInput{Message: r.state.Input}, true)
 		})
 	}
-	ans, err := r.ask(before)
+	ans, err := r.ask(before, check)
 	if check == nil {
 		return ans, err
 	}
@@ -66,7 +66,7 @@ func (r *run) chat(before beforeAnswer) (chatAnswer, error) {
 
 // ask makes the model call: when its quota allows, again when people want it or its
 // provider was asked too often, and of a shorter view when the conversation is too long.
-func (r *run) ask(before beforeAnswer) (ans chatAnswer, err error) {
+func (r *run) ask(before beforeAnswer, check *durable.Task[guarded]) (ans chatAnswer, err error) {
 	in := chatInput{
 		Head: r.state.Head, Turn: r.state.Result.Turns + 1,
 		Instructions: before.Instructions, Tools: before.Tools, Last: r.state.Last, Results: len(r.state.Results) > 0,
@@ -79,7 +79,7 @@ func (r *run) ask(before beforeAnswer) (ans chatAnswer, err error) {
 		}
 		in.Manifest, in.View = r.state.Manifest, r.state.View
 		chat := durable.StartActivity[chatAnswer](r.ctx, chatPrefix+r.agent.config.Name, in, r.retry())
-		if r.steered(chat) {
+		if r.steered(chat, check) {
 			chat.Cancel()
 			continue
 		}
@@ -114,7 +114,9 @@ func (r *run) asked(leave reservation, ans chatAnswer) error {
 		return nil
 	}
 	r.state.Manifest = ans.Manifest
-	return r.loadManifest()
+	err := r.loadManifest()
+	r.state.View.Others, r.state.View.Window = r.manifest.Others, r.manifest.Window
+	return err
 }
 
 // answer takes a message without calls: the end, unless it is a structured answer
