@@ -22,11 +22,6 @@ import (
 func byTurn(list ...*models.Response) models.Model {
 	return scripted.Func(func(req *models.Request) (*models.Response, error) {
 		n := models.AssistantTurns(req.Messages)
-		for _, m := range req.Messages { // another agent's answers, told as text
-			if m.Role == models.RoleUser && strings.HasPrefix(m.Content, "[a]") {
-				n++
-			}
-		}
 		if n >= len(list) {
 			return nil, &models.Error{Kind: models.KindNoAnswer, Message: fmt.Sprintf("turn %d is not in the script", n+1)}
 		}

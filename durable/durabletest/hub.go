@@ -9,12 +9,14 @@ import (
 
 	"github.com/agentrun-dev/agentrun/durable/engine"
 	"github.com/agentrun-dev/agentrun/durable/history"
-	"github.com/agentrun-dev/agentrun/durable/live"
 	"github.com/agentrun-dev/agentrun/durable/store"
+	"github.com/agentrun-dev/agentrun/durable/taskhub"
 )
 
 // hub is a client's way to whichever life is the current one.
 type hub struct{ run *crashRun }
+
+var _ taskhub.Hub = (*hub)(nil)
 
 // ask makes a call, and makes it again if a crash took its answer. again counts
 // the calls before this one.
@@ -199,19 +201,6 @@ func (h *hub) HistoryFrom(ctx context.Context, id, execution string, number int)
 
 func (h *hub) Payload(ctx context.Context, hash history.Hash) ([]byte, error) {
 	return ask(ctx, h, func(ctx context.Context, e *engine.Engine, _ int) ([]byte, error) { return e.Payload(ctx, hash) })
-}
-
-func (h *hub) Publish(ctx context.Context, id string, data []byte) error {
-	return do(ctx, h, func(ctx context.Context, e *engine.Engine) error { return e.Publish(ctx, id, data) })
-}
-
-// Watch ends with the life that it began in, as one of a program that is killed does.
-func (h *hub) Watch(ctx context.Context) (live.Watch, error) {
-	l, err := h.run.current()
-	if err != nil {
-		return nil, err
-	}
-	return l.engine.Watch(ctx)
 }
 
 func (h *hub) OutsideEffects(ctx context.Context, id string) (*engine.Effects, error) {
