@@ -84,3 +84,37 @@ func TestFollowOddPieces(t *testing.T) {
 		t.Errorf("events %s\nwant   %s", got, want)
 	}
 }
+
+// TestFollowSplitCharacters has a model cut its text within characters: followers,
+// whose events are JSON, get whole ones.
+func TestFollowSplitCharacters(t *testing.T) {
+	const text = "☃ und Öl"
+	ready := newGate()
+	m := speaker(func(ctx context.Context, _ *models.Request, yield func(models.Event, error) bool) {
+		for i := range len(text) {
+			if !yield(models.Event{Delta: text[i : i+1]}, nil) {
+				return
+			}
+		}
+		ready.wait(ctx)
+		yield(answerOf(text), nil)
+	})
+	a := agents.New(agents.Config{Name: "a", Model: "m"})
+	rt := openAgents(t, "memory:", m, a)
+	s := newScreen(t)
+	shown := ""
+	for ev, err := range a.Run(t.Context(), rt, "Say it.") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.show(ev)
+		if ev.Kind == agents.EventDelta {
+			if shown += ev.Text; shown == text {
+				ready.release()
+			}
+		}
+	}
+	if s.void != 0 || shown != text {
+		t.Errorf("shown %q, taken back %d times", shown, s.void)
+	}
+}
