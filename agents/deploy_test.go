@@ -19,7 +19,7 @@ import (
 // deployed runs an agent to its second model turn, in one program, and to its end in
 // another one that has it otherwise. It gives the run's end, and what its model was
 // told in the second program.
-func deployed(t *testing.T, before, after agents.Config) (agents.Result, error, []*models.Request) {
+func deployed(t *testing.T, before, after agents.Config) (agents.Result, []*models.Request, error) {
 	t.Helper()
 	ctx, disk := t.Context(), memory.New()
 	in := make(chan struct{})
@@ -89,7 +89,7 @@ func deployed(t *testing.T, before, after agents.Config) (agents.Result, error, 
 	if m, ok, failed := agents.RunManifest(ctx, rt.Client(), id); failed != nil || !ok || len(seen) > 0 && m.Instructions != "" && m.Instructions != seen[len(seen)-1].Messages[0].Content {
 		t.Errorf("the run's manifest is %+v, %v, %v", m, ok, failed)
 	}
-	return got, err, seen
+	return got, seen, err
 }
 
 // TestDeploy: what a deploy in the middle of a run changes of it, by OnDeploy.
@@ -165,7 +165,7 @@ func TestDeploy(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			before := with(c.before, func(*agents.Config) {})
 			after := with(c.before, c.after)
-			got, err, seen := deployed(t, before, after)
+			got, seen, err := deployed(t, before, after)
 			m := agents.New(before).Manifest()
 			m.StartHook, m.EndHook = before.Hooks.RunStart != nil, before.Hooks.RunEnd != nil
 			if broken := agents.New(after).Broken(m); c.broken == "" && broken != "" || !strings.Contains(broken, c.broken) {

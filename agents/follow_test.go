@@ -351,3 +351,38 @@ func TestFollowWhatIsNotThere(t *testing.T) {
 		}
 	}
 }
+
+// TestFallbackSupersedes: when a chain's first model fails in mid-answer and the next
+// one answers, what was shown of the first is void, within one attempt.
+func TestFallbackSupersedes(t *testing.T) {
+	seen := newGate()
+	broken := speaker(func(ctx context.Context, _ *models.Request, yield func(models.Event, error) bool) {
+		if pieces(yield, "It is rai") {
+			seen.wait(ctx)
+			yield(models.Event{}, errBusy)
+		}
+	})
+	whole := speaker(func(_ context.Context, _ *models.Request, yield func(models.Event, error) bool) {
+		if pieces(yield, "It snows") {
+			yield(answerOf("It snows"), nil)
+		}
+	})
+	chain := models.Fallback([]models.Named{{Name: "first", Model: broken}, {Name: "second", Model: whole}}, models.FallbackOptions{Restart: true})
+	a := agents.New(agents.Config{Name: "a", Model: "m"})
+	rt := openAgents(t, "memory:", chain, a)
+	s := newScreen(t)
+	var all []agents.Event
+	for ev, err := range a.Run(t.Context(), rt, "How is the weather?") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.show(ev)
+		all = append(all, ev)
+		if ev.Text == "rai" {
+			seen.release()
+		}
+	}
+	if got := kinds(all); !strings.Contains(got, "superseded(9)") || s.done[all[0].Run+"/1"] != "It snows" {
+		t.Errorf("events %s, shown %q", got, s.done)
+	}
+}

@@ -195,6 +195,9 @@ func (o *Options) stream(ctx context.Context, model models.Model, req *models.Re
 		case err != nil:
 			t.superseded(err)
 			return nil, err
+		case ev.Superseded != nil: // another model of a chain begins anew
+			t.superseded(errors.New(ev.Superseded.Message))
+			t = o.newTry(ctx, req.Agent, turn)
 		case ev.Response != nil:
 			return ev.Response, nil
 		case ev.Delta != "":
