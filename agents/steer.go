@@ -140,6 +140,9 @@ func (r *run) boundary() (said bool, err error) {
 	}
 	if paused {
 		r.ctx.SetCustomStatus(struct{}{}) // nil would leave it as it is
+		if err := r.ctx.Err(); err != nil {
+			return false, err
+		}
 	}
 	r.state.Wishes.retry = false // there is no model call to make again
 	return r.sayAll()
