@@ -3,6 +3,7 @@ package agents
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/memory"
@@ -31,7 +32,8 @@ type Hooks struct {
 	// error is told to the model, and the tool is not called.
 	BeforeTool func(ctx context.Context, t tools.Tool, call tools.Call) (*tools.Result, error)
 	// AfterTool may change the result before it is recorded, also one that the tool's
-	// Reconcile has found. It is not called for a call that failed.
+	// Reconcile has found. It is not called for a call that failed. If it panics, the
+	// run fails.
 	AfterTool func(ctx context.Context, t tools.Tool, call tools.Call, res *tools.Result)
 }
 
@@ -81,12 +83,20 @@ func (c chain) beforeTool(ctx context.Context, t tools.Tool, call tools.Call) (*
 	return nil, nil
 }
 
-func (c chain) afterTool(ctx context.Context, t tools.Tool, call tools.Call, res *tools.Result) {
+// afterTool calls the hooks after a tool. One that panics must not make a call that
+// took effect look like one that failed.
+func (c chain) afterTool(ctx context.Context, t tools.Tool, call tools.Call, res *tools.Result) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = durable.NonRetriable(fmt.Errorf("tool %s was called and has answered; its hook AfterTool panicked: %v", t.Name(), p))
+		}
+	}()
 	for i := len(c) - 1; i >= 0; i-- {
 		if f := c[i].AfterTool; f != nil {
 			f(ctx, t, call, res)
 		}
 	}
+	return nil
 }
 
 // hookInput is the input of a run's hook.
@@ -135,7 +145,14 @@ func (r *run) ended(cause error) error {
 	if cause != nil {
 		end.Error = reason(cause)
 	}
-	return errors.Join(cause, r.callHook(r.ctx.WithoutCancel(), end))
+	switch err := r.callHook(r.ctx.WithoutCancel(), end); {
+	case err == nil:
+		return cause
+	case cause == nil:
+		return err
+	default:
+		return fmt.Errorf("%w; then its hook RunEnd failed: %w", cause, err)
+	}
 }
 
 func (r *run) callHook(ctx *durable.Context, end *RunEnd) error {

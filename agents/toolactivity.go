@@ -87,7 +87,9 @@ func (a *Agent) effectOptions(o *Options, e tools.Effect, reconciles bool, find 
 		if err != nil || !found.Happened {
 			return toolAnswer{}, false, err
 		}
-		a.hooks(o).afterTool(ctx, t, call, &found.Result)
+		if err := a.hooks(o).afterTool(ctx, t, call, &found.Result); err != nil {
+			return toolAnswer{}, false, err
+		}
 		out, err := keep(ctx, mc, found.Result)
 		return out, true, err
 	})}
@@ -163,7 +165,9 @@ func (a *Agent) callTool(ctx context.Context, o *Options, t tools.Tool, in toolI
 	case err != nil:
 		res = tools.ErrorResult(err)
 	default:
-		hooks.afterTool(ctx, t, call, &res)
+		if err := hooks.afterTool(ctx, t, call, &res); err != nil {
+			return toolAnswer{}, err
+		}
 	}
 	return keep(ctx, mc, res)
 }
