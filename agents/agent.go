@@ -66,6 +66,14 @@ type Config struct {
 	StopTools []string
 	StopWhen  func(ctx context.Context, s RunState) (bool, error)
 
+	// UndoOnFailure takes back what a run has done if it ends with an error, or is
+	// cancelled: each call of a compensable tool that took effect, the last one first.
+	// An undo is a step with the effect of its tool and a key of its own, tried again by
+	// Retry. One that fails for good, or of which nobody knows whether it took effect, is
+	// put to people, and the run ends when they have seen to it. A run that is terminated
+	// takes nothing back, and neither does one for what its children did.
+	UndoOnFailure bool
+
 	// Guardrails check what goes in and out, in this order.
 	Guardrails []Guardrail
 	// Hooks are told of, and may change, what happens.
@@ -176,6 +184,9 @@ func (a *Agent) validate() (err error) {
 		return fmt.Errorf("OnDeploy is %q: use pin, adopt or fail", c.OnDeploy)
 	}
 	if a.tools, err = tools.Index(c.Tools); err != nil {
+		return err
+	}
+	if err := c.checkUndo(); err != nil {
 		return err
 	}
 	for _, name := range c.StopTools {

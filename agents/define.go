@@ -74,6 +74,9 @@ func (d *definer) agent(a *Agent) {
 			d.defs = append(d.defs, a.toolsetActivity(o, e))
 		}
 	}
+	for _, e := range []tools.Effect{tools.EffectPure, tools.EffectIdempotent, tools.EffectUnsafe} {
+		d.defs = append(d.defs, a.undoActivity(o, e))
+	}
 	d.agent(a.config.Successor)
 }
 
@@ -86,5 +89,6 @@ const (
 	compactPrefix  = "compact:"
 	guardPrefix    = "guard:"
 	toolPrefix     = "tool:"
+	undoPrefix     = "undo:"
 	hookPrefix     = "hook:"
 )

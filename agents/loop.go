@@ -50,6 +50,8 @@ type loopState struct {
 	Wishes   wishes       `json:"wishes,omitzero"`
 	// Results are the long results that the model can read on in, the newest last.
 	Results []durable.Ref `json:"results,omitempty"`
+	// Done is the last call that can be taken back, a doneCall.
+	Done durable.Ref `json:"done,omitzero"`
 	// Unsaid are messages that people want to be in the conversation.
 	Unsaid []durable.Ref `json:"unsaid,omitempty"`
 	// Last says that the turn to come is the last one, without tools.
@@ -87,7 +89,7 @@ func (a *Agent) loop(ctx *durable.Context, in runInput) (Result, error) {
 	if r.state.Begun.IsZero() { // it has no manifest
 		return r.state.Result, err
 	}
-	err = r.ended(r.keepUnsaid(err))
+	err = r.ended(r.undoAll(r.keepUnsaid(err)))
 	r.traceRun(r.state.Begun, err)
 	return r.state.Result, err
 }

@@ -41,6 +41,7 @@ type Manifest struct {
 	StopTools      []string            `json:"stopTools,omitempty"`
 	Sequential     bool                `json:"sequential,omitempty"`
 	KeepToolChoice bool                `json:"keepToolChoice,omitempty"`
+	UndoOnFailure  bool                `json:"undoOnFailure,omitempty"`
 	Guardrails     []ManifestGuardrail `json:"guardrails,omitempty"`
 	Before         BeforeTurn          `json:"before,omitzero"`
 	StartHook      bool                `json:"startHook,omitempty"`
@@ -113,6 +114,7 @@ func (a *Agent) Manifest() Manifest {
 		Retry:    ManifestRetry{c.Retry.MaxAttempts, c.Retry.FirstInterval, c.Retry.Backoff, c.Retry.MaxInterval, c.Retry.Timeout},
 		MaxTurns: c.MaxTurns, MaxRepairs: c.MaxRepairs, OnMaxTurns: c.OnMaxTurns,
 		StopTools: c.StopTools, Sequential: c.Sequential, KeepToolChoice: c.KeepToolChoice,
+		UndoOnFailure: c.UndoOnFailure,
 		Before: BeforeTurn{c.InstructionsFunc != nil, c.Enabled != nil, c.StopWhen != nil},
 	}
 	if c.Successor != nil {

@@ -37,6 +37,8 @@ type toolAnswer struct {
 	Changes durable.Ref `json:"changes,omitzero"`
 	// Whole is the result of which the model was shown the beginning.
 	Whole durable.Ref `json:"whole,omitzero"`
+	// Hooked says that a hook answered in the place of the tool.
+	Hooked bool `json:"hooked,omitempty"`
 }
 
 func (a *Agent) toolName(tool string) string { return toolPrefix + a.config.Name + "/" + tool }
@@ -169,7 +171,9 @@ func (a *Agent) callTool(ctx context.Context, o *Options, t tools.Tool, in toolI
 			return toolAnswer{}, err
 		}
 	}
-	return keep(ctx, mc, res)
+	ans, err := keep(ctx, mc, res)
+	ans.Hooked = instead != nil
+	return ans, err
 }
 
 // callContext gives a tool the run's state, and somebody to report its progress to.

@@ -55,6 +55,7 @@ type called struct {
 	stop   error // what the tool stopped the run with
 	// changes are of the run's state, whole what answer is the beginning of.
 	changes, whole durable.Ref
+	done           *doneCall // it took effect, and can be taken back
 }
 
 // called appends the answers to the conversation, and ends the run where one of them
@@ -69,6 +70,9 @@ func (r *run) called(ans chatAnswer, msg models.Message, out []called) (done boo
 		stop = cmp.Or(stop, c.stop)
 	}
 	if err := r.appendOwn(refs...); err != nil {
+		return false, err
+	}
+	if err := r.keepDone(out); err != nil {
 		return false, err
 	}
 	switch {
@@ -147,15 +151,23 @@ func (r *run) call(ctx *durable.Context, ans chatAnswer, call models.ToolCall, i
 	if check.Child != "" {
 		return r.callChild(ctx, call, check.Child)
 	}
-	return r.callTool(ctx, call, in, r.agent.activityOf(check))
+	return r.callTool(ctx, call, in, check)
 }
 
 // callTool makes the call. Of one whose outcome is unknown, people say what became.
-func (r *run) callTool(ctx *durable.Context, call models.ToolCall, in toolInput, activity string) (called, error) {
-	out, err := durable.CallActivity[toolAnswer](ctx, activity, in)
+func (r *run) callTool(ctx *durable.Context, call models.ToolCall, in toolInput, check checkedCall) (called, error) {
+	var done *doneCall
+	if check.Undo != nil {
+		done = &doneCall{Tool: check.Tool, Undo: *check.Undo, Input: in}
+		done.Input.Tool = check.Tool
+	}
+	out, err := durable.CallActivity[toolAnswer](ctx, r.agent.activityOf(check), in)
 	switch {
 	case err == nil:
-		return called{answer: out.Message, failed: out.IsError, changes: out.Changes, whole: out.Whole}, nil
+		if out.IsError || out.Hooked {
+			done = nil
+		}
+		return called{answer: out.Message, failed: out.IsError, changes: out.Changes, whole: out.Whole, done: done}, nil
 	case durable.UnknownOutcome(err) && ctx.Err() != nil: // nobody waits for what people find out
 		c, failed := r.refused(call, "the run ended in the middle of this call, and nobody knows whether it took effect: "+reason(err))
 		c.stop = ctx.Err()
@@ -167,7 +179,11 @@ func (r *run) callTool(ctx *durable.Context, call models.ToolCall, in toolInput,
 		if err != nil {
 			return called{}, err
 		}
-		return r.outcome(ctx, call, p)
+		c, err := r.outcome(ctx, call, p)
+		if err == nil && !c.failed {
+			c.done = done
+		}
+		return c, err
 	}
 	c, refusal := r.refused(call, reason(err))
 	c.stop = err

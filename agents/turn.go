@@ -67,6 +67,7 @@ type checkedCall struct {
 	Read    bool          `json:"read,omitempty"` // it is the agent's own readTool
 	Toolset string        `json:"toolset,omitempty"`
 	Effect  *tools.Effect `json:"effect,omitempty"`
+	Undo    *undoCall     `json:"undo,omitempty"` // how to take it back, where the run would
 }
 
 // chatActivity is one turn of the agent's model. It changes nothing in the world,
@@ -284,7 +285,7 @@ func (a *Agent) check(ctx context.Context, m Manifest, call models.ToolCall, fin
 		c.Problem = err.Error()
 		return c, nil
 	}
-	c.Approval = t.Approval()
+	c.Approval, c.Undo = t.Approval(), a.undoOf(m, t)
 	if of := childOf(t); of != nil && spec.Toolset == "" {
 		c.Child = of.name
 	}
