@@ -26,10 +26,12 @@ type Config struct {
 	Description string
 
 	// Instructions are the system message. In their place, Prompt is rendered when a
-	// run begins, with the variables that [WithVars] gives; and InstructionsFunc is
-	// asked before each turn. At most one of the three is set.
+	// run begins, with the variables of Vars and those that [WithVars] gives, which go
+	// first; and InstructionsFunc is asked before each turn. At most one of the three is
+	// set.
 	Instructions     string
 	Prompt           *prompts.Prompt
+	Vars             map[string]any
 	InstructionsFunc func(ctx context.Context, s RunState) (string, error)
 
 	// Model names the model, see [Options.Models].
@@ -174,6 +176,8 @@ func (a *Agent) validate() (err error) {
 		return errors.New("it names no model")
 	case c.MaxTurns < 0 || c.Window < 0 || c.MaxRepairs < 0 || c.MaxContext < 0:
 		return errors.New("MaxTurns, MaxRepairs, Window and MaxContext must not be negative")
+	case c.Prompt == nil && len(c.Vars) > 0:
+		return errors.New("it has Vars, and no Prompt")
 	case given > 1:
 		return errors.New("of Instructions, Prompt and InstructionsFunc at most one is set")
 	case (c.OnMaxTurns == MaxTurnsHandOver) != (c.Successor != nil):

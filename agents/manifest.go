@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -146,7 +147,7 @@ func (a *Agent) manifest(ctx context.Context, o *Options, asked overrides, tags 
 		return m, err
 	}
 	if p := a.config.Prompt; p != nil && asked.Instructions == nil {
-		if m.Instructions, err = p.Render(asked.Vars); err != nil {
+		if m.Instructions, err = p.Render(a.config.vars(asked.Vars)); err != nil {
 			return m, durable.NonRetriable(fmt.Errorf("prompt %s: %w", p.Name(), err))
 		}
 	} else if p == nil && len(asked.Vars) > 0 {
@@ -157,6 +158,16 @@ func (a *Agent) manifest(ctx context.Context, o *Options, asked overrides, tags 
 	}
 	_, m.Quota = o.Quotas[m.Model]
 	return m, nil
+}
+
+// vars are the values for the prompt: the agent's, and over them those of one run.
+func (c *Config) vars(asked map[string]any) map[string]any {
+	all := maps.Clone(c.Vars)
+	if all == nil {
+		return asked
+	}
+	maps.Copy(all, asked)
+	return all
 }
 
 // override puts what the caller asked for in the place of the agent's.

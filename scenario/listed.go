@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/agentrun-dev/agentrun/agents"
@@ -14,14 +15,18 @@ import (
 	"github.com/agentrun-dev/agentrun/models"
 )
 
-// Suspended is the status of a run that somebody suspended.
-const Suspended = "suspended"
+// Suspended is the status of a run that somebody suspended, and Paused that of an agent's
+// run which is held before its next turn.
+const (
+	Suspended = "suspended"
+	Paused    = "paused"
+)
 
 // Listed is a run in a list, as `agentrun runs list -o json` and the HTTP API have it.
 type Listed struct {
 	ID      string     `json:"id"`
 	Name    string     `json:"name"`
-	Status  string     `json:"status"` // Running, Waiting, Suspended, Completed, Failed or Cancelled
+	Status  string     `json:"status"` // Running, Waiting, Paused, Suspended, Completed, Failed or Cancelled
 	Started time.Time  `json:"started"`
 	Ended   *time.Time `json:"ended,omitempty"`
 	Waiting int        `json:"waiting"` // requests that nobody has decided
@@ -30,6 +35,9 @@ type Listed struct {
 // ListedOf makes the entry of an instance for which so many requests wait.
 func ListedOf(s *durable.State, waiting int) Listed {
 	r := Listed{ID: s.ID, Name: s.Name, Status: StatusWord(s.Status, waiting), Started: s.Created, Waiting: waiting}
+	if r.Status == Running && isPaused(s) {
+		r.Status = Paused
+	}
 	if s.Status.Ended() {
 		at := s.Completed
 		if at.IsZero() {
@@ -38,6 +46,12 @@ func ListedOf(s *durable.State, waiting int) Listed {
 		r.Ended = &at
 	}
 	return r
+}
+
+// isPaused reads what a run of an agent says of itself.
+func isPaused(s *durable.State) bool {
+	var says struct{ State string }
+	return AgentName(s.Name) != "" && json.Unmarshal(s.CustomStatus, &says) == nil && says.State == "paused"
 }
 
 // StatusWord is an instance's status in the words of runs, for which so many requests
@@ -62,6 +76,15 @@ func StatusWord(s history.Status, waiting int) string {
 // Internal reports whether an orchestration of this name is no run of the user's: it
 // wakes runs up once a request is decided.
 func Internal(orchestration string) bool { return orchestration == "agentrun.notify" }
+
+// AgentName is the agent whose run an orchestration of this name is; "" for any other.
+func AgentName(orchestration string) string {
+	name, ok := strings.CutPrefix(orchestration, "agent:")
+	if !ok {
+		return ""
+	}
+	return name
+}
 
 // Line is an event and where it is: a line of `agentrun runs show -o jsonl`, and an
 // element of a history in the HTTP API.

@@ -245,6 +245,12 @@ func (p *Program) agent(a *Agent, prompt *prompts.Prompt) (*agents.Agent, error)
 		Name: a.Name, Description: a.Description, Instructions: a.Instructions, Model: a.Model, MaxTurns: a.MaxTurns,
 		Params: params(a, prompt),
 	}
+	if prompt != nil { // the run records which one, with its hash
+		c.Instructions, c.Prompt, c.Vars = "", prompt, map[string]any{}
+		for name, v := range a.Variables {
+			c.Vars[name] = v
+		}
+	}
 	for _, name := range a.Tools {
 		if i := slices.IndexFunc(p.Tools, func(t tools.Tool) bool { return t.Name() == name }); i >= 0 {
 			c.Tools = append(c.Tools, p.Tools[i])

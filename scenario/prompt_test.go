@@ -11,6 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/agentrun-dev/agentrun/agents"
+	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/durable/history"
 	"github.com/agentrun-dev/agentrun/models"
 	"github.com/agentrun-dev/agentrun/models/scripted"
 	"github.com/agentrun-dev/agentrun/scenario"
@@ -125,6 +128,10 @@ script: {answers: [{always: true, text: Done.}]}
 	if _, err := session.Client().Wait(ctx, id); err != nil {
 		t.Fatal(err)
 	}
+	p := s.Prompt("a")
+	if m := manifestOf(t, session.Client(), "manifest:a"); m.Prompt == nil || *m.Prompt != (agents.PromptRef{Name: "writer", Version: "2", Hash: p.Hash()}) || m.Instructions != "Write 5 words. Be dry." {
+		t.Errorf("the manifest has the prompt %+v, and says %q", m.Prompt, m.Instructions)
+	}
 	got := map[string]bool{}
 	for range 2 {
 		q := <-asked
@@ -141,4 +148,31 @@ script: {answers: [{always: true, text: Done.}]}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("parameters (-want +got):\n%s", diff)
 	}
+}
+
+// manifestOf reads the manifest that a step of a run has made.
+func manifestOf(t *testing.T, c *durable.Client, step string) agents.Manifest {
+	t.Helper()
+	for s, err := range c.Query(t.Context(), durable.Query{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		tasks := map[int32]string{}
+		for ev, err := range c.History(t.Context(), s.ID, s.Execution) {
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case ev.Kind == history.TaskScheduled:
+				tasks[ev.ID] = ev.Name
+			case ev.Kind == history.TaskCompleted && tasks[ev.Answers] == step:
+				m, err := agents.ReadManifest(func(r durable.Ref) ([]byte, error) { return c.Load(t.Context(), r) }, json.RawMessage(ev.Data))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return m
+			}
+		}
+	}
+	t.Fatalf("no run has done %s", step)
+	return agents.Manifest{}
 }

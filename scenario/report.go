@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
@@ -27,6 +26,19 @@ type Report struct {
 	Turns     int             `json:"turns"`
 	ToolCalls int             `json:"toolCalls"`
 	Usage     models.Usage    `json:"usage"`
+	// Cost is what that cost by the program's prices, and Unpriced counts the answers that
+	// they do not have.
+	Cost     models.Money `json:"cost,omitzero"`
+	Unpriced int          `json:"unpriced,omitempty"`
+	// Compactions counts how often a conversation was made to fit, and Summaries the
+	// summaries that models wrote for that.
+	Compactions int `json:"compactions,omitempty"`
+	Summaries   int `json:"summaries,omitempty"`
+	// Models are those that answered, as their providers or a chain of models name them,
+	// with their turns.
+	Models map[string]int `json:"models,omitempty"`
+	// Stop says why the run of an agent ended before its model was done.
+	Stop agents.StopReason `json:"stop,omitempty"`
 
 	// Tools counts the calls of each tool; Waiting are the requests that nobody has
 	// decided; Approvals counts those that somebody has.
@@ -96,7 +108,7 @@ func Inspect(ctx context.Context, c *durable.Client, id string) (*Report, error)
 	switch root.Status {
 	case history.Completed:
 		r.Status = Completed
-		if r.Output, err = output(root); err != nil {
+		if r.Output, r.Stop, err = output(root); err != nil {
 			return nil, err
 		}
 	case history.Failed:
@@ -121,15 +133,6 @@ func failureText(err error) string {
 		return t.Message
 	}
 	return err.Error()
-}
-
-// Chat answers and tool inputs, as far as a report needs them.
-type answered struct {
-	Usage models.Usage `json:"usage"`
-	Calls []struct {
-		Tool    string `json:"tool"`
-		Problem string `json:"problem"`
-	} `json:"calls"`
 }
 
 // known is what a walk through a tree knows beforehand, and what it has seen.
@@ -158,6 +161,7 @@ func (r *Report) walk(ctx context.Context, c *durable.Client, s *durable.State, 
 			}
 			w.take(ev)
 		}
+		r.count(&w.tally)
 		current := i == len(executions)-1 && !s.Status.Ended()
 		if current {
 			w.open(s, k)
@@ -185,6 +189,7 @@ func (r *Report) walk(ctx context.Context, c *durable.Client, s *durable.State, 
 // walker reads one execution.
 type walker struct {
 	*Report
+	tally
 	raised   map[string]bool // names of the events that arrived, in all executions
 	tasks    map[int32]*history.Event
 	timers   map[int32]int64
@@ -197,16 +202,15 @@ func (w *walker) take(ev *history.Event) {
 	switch ev.Kind {
 	case history.TaskScheduled:
 		w.tasks[ev.ID] = ev
-		if tool, ok := strings.CutPrefix(ev.Name, "tool:"); ok {
-			_, name, _ := strings.Cut(tool, "/")
-			w.Tools[name]++
-		}
+		w.scheduled(ev)
 	case history.TaskCompleted, history.TaskFailed:
 		was := w.tasks[ev.Answers]
 		delete(w.tasks, ev.Answers)
-		if was != nil && strings.HasPrefix(was.Name, "chat:") && ev.Kind == history.TaskCompleted {
-			w.answer(ev)
+		if was != nil && ev.Kind == history.TaskCompleted {
+			w.completed(was, ev)
 		}
+	case history.ExecutionRewound:
+		w.rewound = true
 	case history.TimerCreated:
 		w.timers[ev.ID] = ev.FireAt.UnixNano()
 	case history.TimerFired:
@@ -225,16 +229,6 @@ func (w *walker) take(ev *history.Event) {
 		w.all[ev.Target] = true
 	case history.ChildCompleted, history.ChildFailed:
 		delete(w.children, ev.Answers)
-	}
-}
-
-// answer counts a model's turn.
-func (w *walker) answer(ev *history.Event) {
-	var a answered
-	if json.Unmarshal(ev.Data, &a) == nil {
-		w.Turns++
-		w.ToolCalls += len(a.Calls)
-		w.Usage = w.Usage.Add(a.Usage)
 	}
 }
 
@@ -266,9 +260,18 @@ func (r *Report) Result() Result {
 }
 
 // Summary is the run in one line.
-func (r *Report) Summary() string {
-	return fmt.Sprintf("%s: %s, %s, %s, %s", r.ID, r.Status, count(int64(r.Turns), "turn"), count(int64(r.ToolCalls), "tool call"),
-		count(r.Usage.InputTokens+r.Usage.OutputTokens, "token"))
+func (r *Report) Summary() string { return r.ID + ": " + r.Status + ", " + r.Did() }
+
+// Did is what the run did and took, in one line.
+func (r *Report) Did() string {
+	text := count(int64(r.Turns), "turn") + ", " + count(int64(r.ToolCalls), "tool call") + ", " + count(r.Usage.InputTokens+r.Usage.OutputTokens, "token")
+	if r.Cost != 0 {
+		text += ", $" + r.Cost.String()
+	}
+	if r.Unpriced > 0 {
+		text += ", " + count(int64(r.Unpriced), "answer") + " of unknown cost"
+	}
+	return text
 }
 
 func count(n int64, what string) string {

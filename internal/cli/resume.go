@@ -38,6 +38,12 @@ type remembered struct {
 }
 
 func (a *app) resume(ctx context.Context, id, program string) error {
+	return a.goOnWith(ctx, id, program, nil)
+}
+
+// goOnWith goes on with a run. One that has ended goes on only if first is there, which
+// is called before the run is followed.
+func (a *app) goOnWith(ctx context.Context, id, program string, first func(context.Context, *scenario.Session) error) error {
 	var r *remembered
 	err := a.again(ctx, func(c *durable.Client) (err error) {
 		r, err = remember(ctx, c, id)
@@ -46,7 +52,7 @@ func (a *app) resume(ctx context.Context, id, program string) error {
 	if err != nil {
 		return a.runError(err, id)
 	}
-	if r.ended {
+	if r.ended && first == nil {
 		return a.conclude(scenarioOf(r), r.report)
 	}
 	if program != "" {
@@ -64,11 +70,11 @@ func (a *app) resume(ctx context.Context, id, program string) error {
 			return usage(err)
 		}
 	}
-	return a.goOn(ctx, sc, id, r)
+	return a.goOn(ctx, sc, id, r, first)
 }
 
 // goOn opens the store with what a run needs, and stays with it.
-func (a *app) goOn(ctx context.Context, sc *scenario.Scenario, id string, r *remembered) error {
+func (a *app) goOn(ctx context.Context, sc *scenario.Scenario, id string, r *remembered, first func(context.Context, *scenario.Session) error) error {
 	s, err := a.open(ctx, scenario.Options{Scenario: sc, Live: r.live, Tags: r.tags, Resume: r.report})
 	if err != nil {
 		return err
@@ -76,6 +82,11 @@ func (a *app) goOn(ctx context.Context, sc *scenario.Scenario, id string, r *rem
 	return a.with(s, func() error {
 		if !s.Runs(r.name) {
 			return setupf("run %s is of %s, which this program does not define: resume it with the program that does, or give its directory with --program", id, r.name)
+		}
+		if first != nil {
+			if err := first(ctx, s); err != nil {
+				return err
+			}
 		}
 		a.begins(id, sc, r.live)
 		return a.follow(ctx, s, sc, id)

@@ -108,7 +108,7 @@ func (v *shown) walk(ctx context.Context, c *durable.Client, s *durable.State, d
 		return nil
 	}
 	seen[s.ID] = true
-	in := &instance{ID: s.ID, Name: s.Name, Status: scenario.StatusWord(s.Status, 0), Parent: s.Parent, depth: depth}
+	in := &instance{ID: s.ID, Name: s.Name, Status: scenario.ListedOf(s, 0).Status, Parent: s.Parent, depth: depth}
 	v.Instances = append(v.Instances, in)
 	ids, err := c.Executions(ctx, s.ID)
 	if err != nil {

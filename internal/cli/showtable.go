@@ -3,8 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/durable/history"
 	"github.com/agentrun-dev/agentrun/models"
@@ -62,12 +65,31 @@ func (a *app) summary(b *strings.Builder, v *shown) {
 	if v.Live {
 		field("models", "live")
 	}
-	field("did", fmt.Sprintf("%d turns, %d tool calls, %d tokens", v.Report.Turns, v.Report.ToolCalls, v.Report.Usage.InputTokens+v.Report.Usage.OutputTokens))
+	field("did", v.Report.Did())
+	field("answered", answeredBy(v.Report))
+	if n := v.Report.Compactions + v.Report.Summaries; n > 0 {
+		field("compacted", fmt.Sprintf("%s, %d of them by a summary", several(n, "time"), v.Report.Summaries))
+	}
+	field("ended by", stopWords[v.Report.Stop])
 	field("input", oneLine(string(v.Input), 300))
 	if text := v.Report.Text(); text != "" {
 		field("output", oneLine(text, 300))
 	}
 	field("error", oneLine(v.Report.Error, 1000))
+}
+
+// stopWords say why a run ended before its model was done.
+var stopWords = map[agents.StopReason]string{
+	agents.StopMaxTurns: "its limit of turns", agents.StopTool: "a tool that ends it", agents.StopWhen: "its condition", agents.StopAsked: "somebody's wish",
+}
+
+// answeredBy lists the models that answered.
+func answeredBy(r *scenario.Report) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(r.Models)) {
+		list = append(list, fmt.Sprintf("%s (%s)", name, several(r.Models[name], "turn")))
+	}
+	return oneLine(strings.Join(list, ", "), 300)
 }
 
 // waits says what has to happen for the run to go on.
