@@ -26,6 +26,12 @@ type App struct {
 	// Tools are those that agents defined in a scenario file may use. The tools of
 	// the program's own agents need not be named.
 	Tools []tools.Tool
+	// Prices say what model turns cost; nil: nobody counts. Quotas limit how much all
+	// runs together ask of models, by the names that agents give. Hooks are around those
+	// of each agent. See agents.Options. They hold for scripted runs too.
+	Prices models.Prices
+	Quotas map[string]agents.Quota
+	Hooks  agents.Hooks
 }
 
 // Main runs the command line of agentrun for a program, with the program's
@@ -38,6 +44,7 @@ func Main(app App) {
 func (app App) program() *scenario.Program {
 	return &scenario.Program{
 		Agents: app.Agents, Definitions: app.Definitions, Models: app.Models, Tools: app.Tools,
-		Providers: []models.Provider{openai.FromEnv(os.Getenv)},
+		Prices: app.Prices, Quotas: app.Quotas, Hooks: app.Hooks,
+		Providers: []models.Provider{openai.FromEnv(os.Getenv), openai.AzureFromEnv(os.Getenv)},
 	}
 }

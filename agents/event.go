@@ -5,7 +5,8 @@ import "time"
 // EventKind says what an [Event] tells.
 type EventKind string
 
-// Kinds of events. All but EventDelta and EventSuperseded tell of what is on disk.
+// Kinds of events. All but EventDelta, EventSuperseded and EventProgress tell of what is
+// on disk.
 const (
 	EventAgent      EventKind = "agent"      // an agent began
 	EventTurn       EventKind = "turn"       // a model was asked
@@ -13,6 +14,7 @@ const (
 	EventSuperseded EventKind = "superseded" // what came of this Try, Offset bytes, is void
 	EventAnswer     EventKind = "answer"     // the model's answer is recorded, or its failure: the end of this Attempt
 	EventTool       EventKind = "tool"       // a tool call was scheduled
+	EventProgress   EventKind = "progress"   // a tool says in Text how far it is, perhaps before its EventTool; not given by [Follow]
 	EventResult     EventKind = "result"     // its result is recorded
 	EventApproval   EventKind = "approval"   // people are asked: Approval is the request's id
 	EventDecided    EventKind = "decided"    // the request is settled

@@ -14,15 +14,21 @@ type Runtime struct {
 	stream *Stream
 }
 
-// Open opens a runtime for agents and other definitions. Of the options, OnDelta
-// and OnTurn may be set too: they are called beside the runtime's own.
+// Open opens a runtime for agents and other definitions. Of the options, OnDelta,
+// OnProgress and OnTurn may be set too: they are called beside the runtime's own.
 func Open(ctx context.Context, url string, o Options, do durable.Options, list []*Agent, defs ...durable.Definition) (*Runtime, error) {
 	s := NewStream()
-	delta, turn := o.OnDelta, do.OnTurn
+	delta, progress, turn := o.OnDelta, o.OnProgress, do.OnTurn
 	o.OnDelta = func(d Delta) {
 		s.OnDelta(d)
 		if delta != nil {
 			delta(d)
+		}
+	}
+	o.OnProgress = func(p Progress) {
+		s.OnProgress(p)
+		if progress != nil {
+			progress(p)
 		}
 	}
 	do.OnTurn = func(r durable.Recorded) {

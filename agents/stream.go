@@ -93,6 +93,15 @@ func (s *Stream) OnDelta(d Delta) {
 	}
 }
 
+// OnProgress takes what a tool says of a call under way, see [Options.OnProgress].
+func (s *Stream) OnProgress(p Progress) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for f := range s.followers {
+		f.put("", Event{Kind: EventProgress, Time: time.Now().UTC(), Instance: p.Instance, Agent: p.Agent, Tool: p.Tool, Attempt: p.Attempt, Text: p.Text})
+	}
+}
+
 // OnTurn takes what was committed, see durable.Options.OnTurn.
 func (s *Stream) OnTurn(r durable.Recorded) {
 	s.mu.Lock()

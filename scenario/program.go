@@ -34,6 +34,16 @@ type Program struct {
 	Providers []models.Provider
 	// Tools are those that agents of a scenario may name.
 	Tools []tools.Tool
+	// Prices, Quotas and Hooks are those of agents.Options. They hold for scripted runs
+	// too, so that these take the same steps as live ones.
+	Prices models.Prices
+	Quotas map[string]agents.Quota
+	Hooks  agents.Hooks
+}
+
+// options gives what agents need, with models that find finds; nil: none are asked.
+func (p *Program) options(find func(context.Context, string) (models.Model, error)) agents.Options {
+	return agents.Options{Models: find, Prices: p.Prices, Quotas: p.Quotas, Hooks: p.Hooks}
 }
 
 // Options say how a session is opened.
@@ -102,7 +112,9 @@ func (p *Program) Open(ctx context.Context, o Options) (*Session, error) {
 		s.begun[r.ID] = s.stream.Follow(r.ID, r.instances...)
 		s.resumed = len(r.instances)
 	}
-	s.Runtime, err = agents.Open(ctx, o.Store, agents.Options{Models: o.own(find), OnDelta: s.onDelta(o.OnDelta)}, s.durable(o.Durable), list, defs...)
+	ao := p.options(o.own(find))
+	ao.OnDelta, ao.OnProgress = s.onDelta(o.OnDelta), s.stream.OnProgress
+	s.Runtime, err = agents.Open(ctx, o.Store, ao, s.durable(o.Durable), list, defs...)
 	return s, err
 }
 
@@ -140,7 +152,7 @@ func (p *Program) Define(sc *Scenario) (durable.Definition, error) {
 	if err != nil {
 		return nil, err
 	}
-	return durable.Bundle(append(defs, agents.Define(agents.Options{}, list...))...), nil
+	return durable.Bundle(append(defs, agents.Define(p.options(nil), list...))...), nil
 }
 
 // define puts the scenario's agents and team beside what the program has.

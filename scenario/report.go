@@ -266,7 +266,7 @@ func (r *Report) Summary() string { return r.ID + ": " + r.Status + ", " + r.Did
 func (r *Report) Did() string {
 	text := count(int64(r.Turns), "turn") + ", " + count(int64(r.ToolCalls), "tool call") + ", " + count(r.Usage.InputTokens+r.Usage.OutputTokens, "token")
 	if r.Cost != 0 {
-		text += ", $" + r.Cost.String()
+		text += ", " + r.Cost.String()
 	}
 	if r.Unpriced > 0 {
 		text += ", " + count(int64(r.Unpriced), "answer") + " of unknown cost"

@@ -29,5 +29,5 @@ func (p *Program) Serve(live bool) (durable.Definition, error) {
 		}
 		return find(name)
 	}
-	return durable.Bundle(append(defs, agents.Define(agents.Options{Models: model}, list...))...), nil
+	return durable.Bundle(append(defs, agents.Define(p.options(model), list...))...), nil
 }

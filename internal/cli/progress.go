@@ -52,7 +52,7 @@ func newProgress(a *app, begun time.Time) *progress {
 func (p *progress) event(ev agents.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.app.format == formatJSONL && (p.all || ev.Kind != agents.EventDelta && ev.Kind != agents.EventSuperseded) {
+	if p.app.format == formatJSONL && (p.all || ev.Kind != agents.EventDelta && ev.Kind != agents.EventSuperseded && ev.Kind != agents.EventProgress) {
 		_ = p.app.printJSON(ev) // the report at the end says if nobody reads
 	}
 	switch ev.Kind {
@@ -91,6 +91,8 @@ func (p *progress) text(ev agents.Event) string {
 		}
 	case agents.EventTool:
 		return "calls " + ev.Tool
+	case agents.EventProgress:
+		return ev.Tool + prefixed(": ", oneLine(ev.Text, 300))
 	case agents.EventResult:
 		if failed != "" {
 			return ev.Tool + ": " + failed

@@ -94,8 +94,11 @@ func soloProgram() *scenario.Program {
 
 // payerProgram has an agent whose tools do something outside.
 func payerProgram() *scenario.Program {
-	return &scenario.Program{Agents: []*agents.Agent{agents.New(agents.Config{Name: "payer", Instructions: "Pay.", Model: "m", Tools: []tools.Tool{
-		tools.New("look", "Look.", func(context.Context, nothing) (string, error) { return "seen", nil }, tools.Pure()),
+	return &scenario.Program{Prices: models.Prices{"m": {Input: models.Dollar, Output: 2 * models.Dollar}}, Agents: []*agents.Agent{agents.New(agents.Config{Name: "payer", Instructions: "Pay.", Model: "m", Tools: []tools.Tool{
+		tools.New("look", "Look.", func(ctx context.Context, _ nothing) (string, error) {
+			tools.Progress(ctx, "half of it")
+			return "seen", nil
+		}, tools.Pure()),
 		tools.New("note", "Take a note.", func(ctx context.Context, _ nothing) (string, error) { return "noted as " + tools.Key(ctx), nil }, tools.Idempotent()),
 		tools.New("pay", "Pay when a file is there.", waitForFile, tools.Unsafe()),
 		tools.New("send", "Send when a file is there.", waitForFile, tools.Unsafe(), tools.Reconcile(
