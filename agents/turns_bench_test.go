@@ -3,6 +3,7 @@ package agents_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"path/filepath"
 	"runtime"
 	"runtime/metrics"
@@ -15,7 +16,6 @@ import (
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/durable/store/sqlite"
 	"github.com/agentrun-dev/agentrun/models"
-	"github.com/agentrun-dev/agentrun/models/scripted"
 	"github.com/agentrun-dev/agentrun/tools"
 )
 
@@ -157,7 +157,7 @@ func newSpeakers(t testing.TB) *speakers {
 	if s.store, err = sqlite.Open(ctx, filepath.Join(t.TempDir(), "turns.db"), sqlite.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	s.rt, err = durable.OpenStore(ctx, s.store, durable.Options{}, agents.Define(agents.Options{Models: only(scripted.Func(s.answer))}, s.agent))
+	s.rt, err = durable.OpenStore(ctx, s.store, durable.Options{}, agents.Define(agents.Options{Models: only(instant(s.answer))}, s.agent))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,6 +167,16 @@ func newSpeakers(t testing.TB) *speakers {
 		}
 	})
 	return s
+}
+
+// instant is a model that answers at once, and in one piece.
+type instant func(*models.Request) (*models.Response, error)
+
+func (m instant) Generate(_ context.Context, req *models.Request) iter.Seq2[models.Event, error] {
+	return func(yield func(models.Event, error) bool) {
+		resp, err := m(req)
+		yield(models.Event{Response: resp}, err)
+	}
 }
 
 // answer is the model: the first message says how many turns there are to be, and the
@@ -190,11 +200,15 @@ func (s *speakers) answer(req *models.Request) (*models.Response, error) {
 	if want := min(2*at.N-1, sentMessages); len(req.Messages) < want || len(req.Messages) > want+1 {
 		return nil, fmt.Errorf("turn %d is sent %d messages", at.N, len(req.Messages))
 	}
-	if at.N >= of.N {
-		return &models.Response{Finish: models.FinishStop, Message: models.AssistantMessage(at.text())}, nil
+	resp := &models.Response{
+		Model: req.Model, Finish: models.FinishStop, Message: models.AssistantMessage(at.text()),
+		Usage: models.Usage{InputTokens: 256 * int64(len(req.Messages)), OutputTokens: 256},
 	}
-	return &models.Response{Finish: models.FinishToolCalls, Message: models.AssistantMessage(at.text(),
-		models.ToolCall{ID: "call", Name: "speak", Arguments: fmt.Sprintf(`{"run":%d,"n":%d}`, at.Run, at.N)})}, nil
+	if at.N < of.N {
+		resp.Finish = models.FinishToolCalls
+		resp.Message.ToolCalls = []models.ToolCall{{ID: "call", Name: "speak", Arguments: fmt.Sprintf(`{"run":%d,"n":%d}`, at.Run, at.N)}}
+	}
+	return resp, nil
 }
 
 // look keeps the most that objects take on the heap.
