@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/agentrun-dev/agentrun/agents"
@@ -91,6 +92,9 @@ type cellLife struct {
 	cell
 	dir   string
 	point crashPoint // "": none
+	// commits is held by a commit, and so for ever by one that is the point: what it has
+	// written is seen by readers before.
+	commits *sync.Mutex
 }
 
 // saw writes a line with one write, so that it is whole whenever the process dies.
@@ -179,6 +183,9 @@ func (l cellLife) open(ctx context.Context) (*durable.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
+	if l.commits == nil {
+		l.commits = &sync.Mutex{}
+	}
 	m := turns(answer(models.FinishToolCalls, "", models.ToolCall{ID: "1", Name: "pay", Arguments: `{"number":7}`}), say("fine"))
 	s := &cellStore{Store: disk, life: l}
 	return durable.OpenStore(ctx, s, durable.Options{Logger: slog.New(slog.DiscardHandler)}, agents.Define(agents.Options{Models: only(m)}, l.agent()))
@@ -205,17 +212,19 @@ func (l cellLife) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err := rt.Client().Wait(ctx, "run"); err != nil {
+	end, err := rt.Client().Wait(ctx, "run")
+	if err != nil {
 		return err
 	}
-	return errors.New("the run ended before it came to the point")
+	l.commits.Lock()
+	return fmt.Errorf("the run ended before it came to the point: %s %v %s", end.Status, end.Failure, end.Output)
 }
 
 func (p cellsPlan) work(ctx context.Context) error {
 	errs := make(chan error)
 	for _, c := range p.Cells {
 		go func() {
-			err := cellLife{c, p.Dir, p.Point}.run(ctx)
+			err := cellLife{c, p.Dir, p.Point, &sync.Mutex{}}.run(ctx)
 			errs <- fmt.Errorf("%s: %w", c, err)
 		}()
 	}
@@ -263,6 +272,8 @@ type cellStore struct {
 }
 
 func (s *cellStore) Commit(ctx context.Context, b *store.Batch) error {
+	s.life.commits.Lock()
+	defer s.life.commits.Unlock()
 	for _, e := range b.Effects {
 		if e.Receipt.IsZero() {
 			s.life.at(beforeIntent)

@@ -116,7 +116,7 @@ func (a *Agent) Manifest() Manifest {
 		MaxTurns: c.MaxTurns, MaxRepairs: c.MaxRepairs, OnMaxTurns: c.OnMaxTurns,
 		StopTools: c.StopTools, Sequential: c.Sequential, KeepToolChoice: c.KeepToolChoice,
 		UndoOnFailure: c.UndoOnFailure,
-		Before: BeforeTurn{c.InstructionsFunc != nil, c.Enabled != nil, c.StopWhen != nil},
+		Before:        BeforeTurn{c.InstructionsFunc != nil, c.Enabled != nil, c.StopWhen != nil},
 	}
 	if c.Successor != nil {
 		m.Successor = c.Successor.Name()
