@@ -13,6 +13,8 @@ type beforeInput struct {
 	Manifest durable.Ref `json:"manifest"`
 	State    stateInput  `json:"state"`
 	Head     memory.Head `json:"head"`
+	// Successor, where set, is all that is asked for: is it still there to hand over to?
+	Successor string `json:"successor,omitempty"`
 }
 
 // beforeAnswer is what they said.
@@ -26,6 +28,9 @@ type beforeAnswer struct {
 // so that what a model was told can be made again from the history.
 func (a *Agent) beforeActivity() durable.Definition {
 	return durable.NewActivity(beforePrefix+a.config.Name, func(ctx context.Context, in beforeInput) (beforeAnswer, error) {
+		if in.Successor != "" {
+			return beforeAnswer{}, a.hasSuccessor(in.Successor)
+		}
 		load := func(r durable.Ref) ([]byte, error) { return durable.Load(ctx, r) }
 		m, err := loadManifest(load, in.Manifest)
 		if err != nil {
@@ -93,5 +98,5 @@ func (r *run) before() (ans beforeAnswer, err error) {
 		return ans, nil
 	}
 	return durable.CallActivity[beforeAnswer](r.ctx, beforePrefix+r.agent.config.Name,
-		beforeInput{r.state.Manifest, r.stateInput(), r.state.Head}, r.retry())
+		beforeInput{Manifest: r.state.Manifest, State: r.stateInput(), Head: r.state.Head}, r.retry())
 }

@@ -178,7 +178,11 @@ func (a *Agent) Changed(m Manifest) []string {
 func (a *Agent) Broken(m Manifest) string {
 	switch a.config.OnDeploy {
 	case Pin:
-		if gone := a.gone(m); len(gone) > 0 {
+		gone := a.gone(m)
+		if m.Successor != "" && a.hasSuccessor(m.Successor) != nil { // it may end before it comes to that
+			gone = append(gone, "successor "+m.Successor)
+		}
+		if len(gone) > 0 {
 			return "it keeps to its manifest, and of that is gone: " + strings.Join(gone, ", ")
 		}
 	case Fail:

@@ -64,10 +64,10 @@ func (r *run) summary(why StopReason) error {
 
 // handOver lets the successor go on, and takes its result for the run's.
 func (r *run) handOver() error {
-	next := r.agent.config.Successor
-	is := next != nil && next.Name() == r.manifest.Successor
-	if !is && !r.ctx.IsReplaying() {
-		return durable.NonRetriable(fmt.Errorf("agent %s hands over to %s, which this program does not say any more", r.agent.config.Name, r.manifest.Successor))
+	// A step of its own, since programs differ in what they have, and a replay must not.
+	_, err := durable.CallActivity[beforeAnswer](r.ctx, beforePrefix+r.agent.config.Name, beforeInput{Successor: r.manifest.Successor}, r.retry())
+	if err != nil {
+		return err
 	}
 	got, err := durable.CallOrchestration[Result](r.ctx, agentPrefix+r.manifest.Successor,
 		runInput{Input: takeOver, Conversation: r.conversation, overrides: overrides{Others: memory.OthersCalls}}, durable.WithTags(map[string]string{RunTag: r.runID()}))
@@ -82,6 +82,14 @@ func (r *run) handOver() error {
 	res.Cost += got.Cost
 	res.Unpriced += got.Unpriced
 	return r.end(got.Text, StopMaxTurns)
+}
+
+// hasSuccessor finds out whether the program has whom a run is to be handed over to.
+func (a *Agent) hasSuccessor(name string) error {
+	if next := a.config.Successor; next == nil || next.Name() != name {
+		return durable.NonRetriable(fmt.Errorf("agent %s hands over to %s, which this program does not say any more", a.config.Name, name))
+	}
+	return nil
 }
 
 // stopped ends a run with the text that it has.

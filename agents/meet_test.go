@@ -1,0 +1,77 @@
+package agents_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/agentrun-dev/agentrun/agents"
+	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/durable/store/memory"
+	"github.com/agentrun-dev/agentrun/models"
+	"github.com/agentrun-dev/agentrun/tools"
+)
+
+// Tests of places where features meet.
+
+// opened runs agents on a store, with the options given.
+func opened(t *testing.T, s *memory.Store, o agents.Options, list ...*agents.Agent) *durable.Runtime {
+	t.Helper()
+	rt, err := durable.OpenStore(t.Context(), s, durable.Options{}, agents.Define(o, list...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = rt.Close() })
+	return rt
+}
+
+// A run that cannot hand over to whom it began with fails by that name, also where a
+// restart comes between the failure and the run's end: a replay takes the same steps.
+func TestSuccessorGoneReplay(t *testing.T) {
+	ctx, disk := t.Context(), memory.New()
+	next := agents.New(agents.Config{Name: "b", Model: "m"})
+	calling := turns(answer("", "", models.ToolCall{ID: "1", Name: "stop", Arguments: `{}`}))
+	var image *memory.Store
+	stop := tools.New("stop", "", func(context.Context, struct{}) (string, error) {
+		if image == nil {
+			image = disk.Clone()
+		}
+		return "", nil
+	}, tools.Pure())
+	var ending chan struct{}
+	config := agents.Config{Name: "a", Model: "m", MaxTurns: 1, OnMaxTurns: agents.MaxTurnsHandOver, Successor: next, Tools: []tools.Tool{stop},
+		Hooks: agents.Hooks{RunEnd: func(ctx context.Context, _ agents.RunState, end agents.RunEnd) error {
+			if ending == nil {
+				return nil
+			}
+			close(ending)
+			<-ctx.Done()
+			return ctx.Err()
+		}}}
+	a := agents.New(config)
+	rt := opened(t, disk, agents.Options{Models: only(calling)}, a)
+	id, err := a.Schedule(ctx, rt.Client(), "go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Wait(ctx, rt.Client(), id); err == nil { // b has nothing to say: what counts is the image
+		t.Fatal("the successor's model has answered")
+	}
+
+	config.OnMaxTurns, config.Successor = "", nil
+	ending = make(chan struct{})
+	a = agents.New(config)
+	if broken := a.Broken(agents.New(agents.Config{Name: "a", Model: "m", OnMaxTurns: agents.MaxTurnsHandOver, Successor: next}).Manifest()); !strings.Contains(broken, "b") {
+		t.Errorf("a check of it says %q", broken)
+	}
+	rt = opened(t, image, agents.Options{Models: only(calling)}, a)
+	<-ending
+	if err := rt.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ending = nil
+	rt = opened(t, image.Reopen(), agents.Options{Models: only(calling)}, a)
+	if _, err := a.Wait(ctx, rt.Client(), id); err == nil || !strings.Contains(err.Error(), "hands over to b") || strings.Contains(err.Error(), "history") {
+		t.Errorf("the run ended with %v", err)
+	}
+}
