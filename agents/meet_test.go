@@ -2,6 +2,7 @@ package agents_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -73,5 +74,34 @@ func TestSuccessorGoneReplay(t *testing.T) {
 	rt = opened(t, image.Reopen(), agents.Options{Models: only(calling)}, a)
 	if _, err := a.Wait(ctx, rt.Client(), id); err == nil || !strings.Contains(err.Error(), "hands over to b") || strings.Contains(err.Error(), "history") {
 		t.Errorf("the run ended with %v", err)
+	}
+}
+
+// A run that is cancelled while people find out what became of a call says in its
+// conversation that nobody knows, not that the call was left out.
+func TestCancelUnknownOutcome(t *testing.T) {
+	ctx := t.Context()
+	lost := tools.New("pay", "", func(context.Context, struct{}) (string, error) {
+		return "", &tools.UnknownOutcomeError{Tool: "pay", Err: errors.New("the line went dead")}
+	})
+	m := turns(answer("", "", models.ToolCall{ID: "1", Name: "pay", Arguments: `{}`}))
+	a := agents.New(agents.Config{Name: "a", Model: "m", Tools: []tools.Tool{lost}})
+	rt := opened(t, memory.New(), agents.Options{Models: only(m)}, a)
+	c := rt.Client()
+	id, err := a.Schedule(ctx, c, "go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitForRequest(t, c)
+	if err := c.Cancel(ctx, id, "enough"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Wait(ctx, c, id); err == nil || !strings.Contains(err.Error(), "enough") {
+		t.Errorf("the run ended with %v", err)
+	}
+	list := messages(t, c, id)
+	valid(t, list)
+	if last := list[len(list)-1].Content; !strings.Contains(last, "nobody knows whether it took effect") || !strings.Contains(last, "the line went dead") {
+		t.Errorf("the conversation says %q", last)
 	}
 }

@@ -168,22 +168,20 @@ func (r *run) callTool(ctx *durable.Context, call models.ToolCall, in toolInput,
 			done = nil
 		}
 		return called{answer: out.Message, failed: out.IsError, changes: out.Changes, whole: out.Whole, done: done}, nil
-	case durable.UnknownOutcome(err) && ctx.Err() != nil: // nobody waits for what people find out
-		c, failed := r.refused(call, "the run ended in the middle of this call, and nobody knows whether it took effect: "+reason(err))
-		c.stop = ctx.Err()
-		return c, failed
-	case ctx.Err() != nil:
-		return called{}, err
 	case durable.UnknownOutcome(err):
-		p, err := r.askOutcome(ctx, call, err)
-		if err != nil {
-			return called{}, err
+		c, ended := r.outcome(ctx, call, err)
+		if ended != nil {
+			// Nobody waits for what people find out: whoever reads on must know of the call.
+			c, failed := r.refused(call, "the run ended in the middle of this call, and nobody knows whether it took effect: "+reason(err))
+			c.stop = ended
+			return c, failed
 		}
-		c, err := r.outcome(ctx, call, p)
-		if err == nil && !c.failed {
+		if !c.failed {
 			c.done = done
 		}
-		return c, err
+		return c, nil
+	case ctx.Err() != nil:
+		return called{}, err
 	}
 	c, refusal := r.refused(call, reason(err))
 	c.stop = err
@@ -265,8 +263,13 @@ func (r *run) askOutcome(ctx *durable.Context, call models.ToolCall, cause error
 	})
 }
 
-// outcome waits for what people say became of a call, and answers it.
-func (r *run) outcome(ctx *durable.Context, call models.ToolCall, p *Pending) (called, error) {
+// outcome asks people what became of a call that was cut off, and answers it by what
+// they say.
+func (r *run) outcome(ctx *durable.Context, call models.ToolCall, cause error) (called, error) {
+	p, err := r.askOutcome(ctx, call, cause)
+	if err != nil {
+		return called{}, err
+	}
 	v, err := p.Await(ctx)
 	if err != nil {
 		return called{}, err
