@@ -3,13 +3,16 @@ package agents_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/durable/store/memory"
+	conversations "github.com/agentrun-dev/agentrun/memory"
 	"github.com/agentrun-dev/agentrun/models"
+	"github.com/agentrun-dev/agentrun/models/scripted"
 	"github.com/agentrun-dev/agentrun/tools"
 )
 
@@ -104,4 +107,68 @@ func TestCancelUnknownOutcome(t *testing.T) {
 	if last := list[len(list)-1].Content; !strings.Contains(last, "nobody knows whether it took effect") || !strings.Contains(last, "the line went dead") {
 		t.Errorf("the conversation says %q", last)
 	}
+}
+
+// What people redact while a run is paused is not told to its model any more, and a
+// conversation that they delete ends it.
+func TestRedactPaused(t *testing.T) {
+	redact := func(ctx context.Context, c *durable.Client, id string) error {
+		return conversations.Redact.Send(ctx, c, id, conversations.Redaction{At: []int{2}, By: "eva"})
+	}
+	forget := func(ctx context.Context, c *durable.Client, id string) error {
+		return conversations.Delete.Send(ctx, c, id, conversations.Deletion{})
+	}
+	if told, err := whilePaused(t, redact); err != nil || len(told) != 2 || strings.Contains(fmt.Sprint(told[1].Messages), "hunter2") {
+		t.Errorf("redacted: %v, the model was told %+v", err, told)
+	}
+	if told, err := whilePaused(t, forget); err == nil || !strings.Contains(err.Error(), "was deleted") || len(told) != 1 {
+		t.Errorf("deleted: %v, the model was told %+v", err, told)
+	}
+}
+
+// whilePaused does something with a run's conversation between two turns. It gives what
+// the model was told.
+func whilePaused(t *testing.T, do func(ctx context.Context, c *durable.Client, id string) error) ([]*models.Request, error) {
+	t.Helper()
+	ctx := t.Context()
+	var told []*models.Request
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	m := scripted.Func(func(req *models.Request) (*models.Response, error) {
+		if told = append(told, req); len(told) == 1 {
+			close(begun)
+			<-goOn
+			return &models.Response{Finish: models.FinishToolCalls, Message: models.AssistantMessage("", models.ToolCall{ID: "1", Name: "look", Arguments: `{}`})}, nil
+		}
+		return &models.Response{Finish: models.FinishStop, Message: models.AssistantMessage("done")}, nil
+	})
+	look := tools.New("look", "", func(context.Context, struct{}) (string, error) { return "hunter2", nil }, tools.Pure())
+	a := agents.New(agents.Config{Name: "a", Model: "m", Tools: []tools.Tool{look}})
+	rt := opened(t, memory.New(), agents.Options{Models: only(m)}, a)
+	c := rt.Client()
+	id, err := a.Schedule(ctx, c, "go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	if err := agents.Pause(ctx, c, id); err != nil {
+		t.Fatal(err)
+	}
+	close(goOn)
+	for {
+		s, err := c.Get(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(s.CustomStatus), "paused") {
+			break
+		}
+	}
+	if err := do(ctx, c, id); err != nil {
+		t.Fatal(err)
+	}
+	if err := agents.Resume(ctx, c, id); err != nil {
+		t.Fatal(err)
+	}
+	_, err = a.Wait(ctx, c, id)
+	return told, err
 }

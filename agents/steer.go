@@ -47,6 +47,7 @@ func Say(ctx context.Context, c *durable.Client, run string, input any) error {
 
 // Pause holds a run before its next turn, until [Resume]. A turn under way is taken to
 // its end, its tool calls included. The run's custom status says that it is paused.
+// What is edited, redacted or pinned in its conversation meanwhile counts when it goes on.
 func Pause(ctx context.Context, c *durable.Client, run string) error {
 	return steer(ctx, c, run, command{Do: doPause})
 }
@@ -145,7 +146,22 @@ func (r *run) boundary() (said bool, err error) {
 		}
 	}
 	r.state.Wishes.retry = false // there is no model call to make again
-	return r.sayAll()
+	if said, err = r.sayAll(); err != nil || said || !paused || r.ctx.Err() != nil {
+		return said, err
+	}
+	return false, r.lookAgain()
+}
+
+// lookAgain takes up what was edited, redacted or pinned while the run was held, and
+// what others have said in its conversation.
+func (r *run) lookAgain() error {
+	if err := r.append(); err != nil {
+		return err
+	}
+	if r.state.Head.Length == 0 {
+		return durable.NonRetriable(fmt.Errorf("agent %s: conversation %s was deleted while the run was paused", r.agent.config.Name, r.conversation))
+	}
+	return nil
 }
 
 // sayAll puts what people have said into the conversation, and reports whether there

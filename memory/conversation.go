@@ -77,7 +77,8 @@ type Entry struct {
 // Conversation is the entity. Its key is the conversation's id.
 var Conversation = durable.NewEntity[State]("conversation")
 
-// Append adds messages at the end and gives the new head.
+// Append adds messages at the end and gives the new head. Without messages it changes
+// nothing, and gives the head as it is.
 var Append = durable.Operation(Conversation, "append", func(ctx *durable.EntityContext, s *State, in Entry) (Head, error) {
 	if err := s.at(ctx, in.Version); err != nil {
 		return Head{}, err
@@ -92,6 +93,9 @@ var Append = durable.Operation(Conversation, "append", func(ctx *durable.EntityC
 		return Head{}, fmt.Errorf("the agent's name has %d bytes, and may have %d", len(in.Agent), maxAgent)
 	}
 	if len(in.Messages) == 0 {
+		if s.Version == 0 { // asking does not make it exist
+			ctx.Delete()
+		}
 		return s.Head, nil
 	}
 	added := make([]entry, len(in.Messages))
