@@ -36,7 +36,9 @@ type Options struct {
 // not be listed.
 func Define(o Options, list ...*Agent) durable.Definition {
 	d := &definer{options: &o, defs: []durable.Definition{memory.Conversation, Approvals, failures}, seen: map[*Agent]bool{}}
-	if o.Models != nil && len(o.Quotas) > 0 { // whoever asks no models must not answer for those who do
+	// Also without a quota: a run that began when there was one must not wait for it for
+	// ever. But whoever asks no models must not answer for those who do.
+	if o.Models != nil {
 		d.defs = append(d.defs, quotaDefinition(o.Quotas))
 	}
 	for _, a := range list {

@@ -172,3 +172,24 @@ func whilePaused(t *testing.T, do func(ctx context.Context, c *durable.Client, i
 	_, err = a.Wait(ctx, c, id)
 	return told, err
 }
+
+// A run under way whose model has lost its quota goes on without one.
+func TestQuotaGone(t *testing.T) {
+	ctx, disk := t.Context(), memory.New()
+	var image *memory.Store
+	stop := tools.New("stop", "", func(context.Context, struct{}) (string, error) { image = disk.Clone(); return "", nil }, tools.Pure())
+	m := turns(answer("", "", models.ToolCall{ID: "1", Name: "stop", Arguments: `{}`}), say("done"))
+	a := agents.New(agents.Config{Name: "a", Model: "m", Tools: []tools.Tool{stop}})
+	rt := opened(t, disk, agents.Options{Models: only(m), Quotas: map[string]agents.Quota{"m": {Requests: 100}}}, a)
+	id, err := a.Schedule(ctx, rt.Client(), "go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Wait(ctx, rt.Client(), id); err != nil {
+		t.Fatal(err)
+	}
+	rt = opened(t, image, agents.Options{Models: only(m)}, a)
+	if _, err := a.Wait(ctx, rt.Client(), id); err != nil {
+		t.Errorf("without the quota: %v", err)
+	}
+}
