@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/memory"
@@ -32,8 +33,8 @@ type Hooks struct {
 	// error is told to the model, and the tool is not called.
 	BeforeTool func(ctx context.Context, t tools.Tool, call tools.Call) (*tools.Result, error)
 	// AfterTool may change the result before it is recorded, also one that the tool's
-	// Reconcile has found. It is not called for a call that failed. If it panics, the
-	// run fails.
+	// Reconcile has found. Content is all of it; what the tool's limit allows is cut
+	// afterwards. It is not called for a call that failed. If it panics, the run fails.
 	AfterTool func(ctx context.Context, t tools.Tool, call tools.Call, res *tools.Result)
 }
 
@@ -83,19 +84,27 @@ func (c chain) beforeTool(ctx context.Context, t tools.Tool, call tools.Call) (*
 	return nil, nil
 }
 
-// afterTool calls the hooks after a tool. One that panics must not make a call that
-// took effect look like one that failed.
+// afterTool shows the hooks a result whole, and cuts what they leave: what they take out
+// must not come back when the model reads on. A hook that panics must not make a call
+// that took effect look like one that failed.
 func (c chain) afterTool(ctx context.Context, t tools.Tool, call tools.Call, res *tools.Result) (err error) {
+	if !slices.ContainsFunc(c, func(h *Hooks) bool { return h.AfterTool != nil }) {
+		return nil
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			err = durable.NonRetriable(fmt.Errorf("tool %s was called and has answered; its hook AfterTool panicked: %v", t.Name(), p))
 		}
 	}()
+	if res.Whole != "" {
+		res.Content, res.Whole, res.Shown = res.Whole, "", 0
+	}
 	for i := len(c) - 1; i >= 0; i-- {
 		if f := c[i].AfterTool; f != nil {
 			f(ctx, t, call, res)
 		}
 	}
+	*res = t.Fit(*res)
 	return nil
 }
 

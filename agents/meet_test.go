@@ -193,3 +193,47 @@ func TestQuotaGone(t *testing.T) {
 		t.Errorf("without the quota: %v", err)
 	}
 }
+
+// What AfterTool takes out of a result that is too long to be shown whole is neither in
+// what the model is shown nor in what it can read on in.
+func TestAfterToolLongResult(t *testing.T) {
+	ctx := t.Context()
+	long := func(context.Context, struct{}) (string, error) {
+		return "hunter2 " + strings.Repeat("x", 200) + " hunter2", nil
+	}
+	m := scripted.Func(func(req *models.Request) (*models.Response, error) {
+		last := req.Messages[len(req.Messages)-1].Content
+		call := models.ToolCall{ID: "1", Name: "long", Arguments: `{}`}
+		switch n := models.AssistantTurns(req.Messages); n {
+		case 0:
+		case 1:
+			_, rest, _ := strings.Cut(last, `with id "`)
+			id, _, _ := strings.Cut(rest, `"`)
+			call = models.ToolCall{ID: "2", Name: "read_result", Arguments: `{"id":"` + id + `","offset":100}`}
+		default:
+			return &models.Response{Finish: models.FinishStop, Message: models.AssistantMessage("done")}, nil
+		}
+		return &models.Response{Finish: models.FinishToolCalls, Message: models.AssistantMessage("", call)}, nil
+	})
+	a := agents.New(agents.Config{Name: "a", Model: "m", Tools: []tools.Tool{tools.New("long", "", long, tools.Pure(), tools.MaxResult(100))},
+		Hooks: agents.Hooks{AfterTool: func(_ context.Context, _ tools.Tool, _ tools.Call, res *tools.Result) {
+			res.Content = strings.ReplaceAll(res.Content, "hunter2", "***")
+		}}})
+	rt := opened(t, memory.New(), agents.Options{Models: only(m)}, a)
+	id, err := a.Schedule(ctx, rt.Client(), "go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Wait(ctx, rt.Client(), id); err != nil {
+		t.Fatal(err)
+	}
+	list := messages(t, rt.Client(), id)
+	for _, m := range list {
+		if strings.Contains(m.Content, "hunter2") {
+			t.Errorf("the model was told %q", m.Content)
+		}
+	}
+	if len(list) != 6 || !strings.HasPrefix(list[2].Content, "*** xxx") || !strings.Contains(list[2].Content, "read_result") || !strings.Contains(list[4].Content, "xxx ***\n") {
+		t.Errorf("the conversation is %q", list)
+	}
+}

@@ -145,7 +145,7 @@ func (a *Agent) callTool(ctx context.Context, o *Options, t tools.Tool, in toolI
 	case err != nil:
 		return keep(ctx, mc, tools.ErrorResult(err))
 	case instead != nil:
-		res = *instead
+		res = t.Fit(*instead)
 	default:
 		if ctx, err = o.callContext(ctx, t, call, in); err != nil {
 			return toolAnswer{}, err

@@ -108,3 +108,22 @@ func TestWhole(t *testing.T) {
 		t.Errorf("a function sets what is the caller's: %+v, %v", got, err)
 	}
 }
+
+// TestFit: a result that others have looked at keeps the tool's limits, as a new one does.
+func TestFit(t *testing.T) {
+	tool := returning("x", tools.MaxResult(10))
+	res, err := returning(strings.Repeat("€", 10), tools.MaxResult(10)).Call(t.Context(), tools.Call{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Changes = map[string]jsonValue{"a": nil}
+	if got := tool.Fit(res); got.Whole != res.Whole || got.Shown != 9 || got.Content != res.Content || got.Changes == nil {
+		t.Errorf("a result that was cut becomes %+v", got)
+	}
+	if got := tool.Fit(tools.Result{Content: "a much longer one"}); got.Whole != "a much longer one" || got.Shown != 10 {
+		t.Errorf("a longer result becomes %+v", got)
+	}
+	if got := tool.Fit(tools.Result{IsError: true}); got.Content == "" || !got.IsError {
+		t.Errorf("an empty result becomes %+v", got)
+	}
+}

@@ -78,6 +78,18 @@ func (d *definition) render(out any) (Result, error) {
 	return tidy(Result{Content: text}, d.maxResult), nil
 }
 
+// Fit makes of a result what [Tool.Call] would have given if the function had returned it: for runners that let
+// others see a result, or change it, before the model does. Where r was cut, the whole counts; Changes stay.
+func (t Tool) Fit(r Result) Result {
+	changes := r.Changes
+	if r.Whole != "" {
+		r.Content = r.Whole
+	}
+	r = tidy(checkImages(r, t.d().maxImages), t.d().maxResult)
+	r.Changes = changes
+	return r
+}
+
 func text(out any) (string, error) {
 	switch v := out.(type) {
 	case nil, struct{}:
