@@ -19,17 +19,19 @@ var Delete = durable.Operation(Conversation, "delete", func(ctx *durable.EntityC
 	if err := s.at(ctx, in.Version); err != nil {
 		return struct{}{}, err
 	}
-	return struct{}{}, s.delete(ctx)
+	s.delete(ctx)
+	return struct{}{}, nil
 })
 
-// delete removes the state. While a signal of the entity to itself is under way it does
-// not vanish, so it gives its payloads up by itself.
-func (s *State) delete(ctx *durable.EntityContext) error {
+// delete removes the state. While a signal of the entity to itself is under way, of a time
+// to live that was longer once or of a conversation that had the id before, the entity does
+// not vanish, so it gives its payloads up by itself. What cannot be read of the list must
+// not keep it from being deleted: that goes with the entity.
+func (s *State) delete(ctx *durable.EntityContext) {
 	ctx.Delete()
-	if s.Timer.After(ctx.Now()) && s.Head.Length > 0 {
-		return owned(ctx.Load, s.Head, ctx.Release)
+	if s.Head.Length > 0 {
+		_ = owned(ctx.Load, s.Head, ctx.Release)
 	}
-	return nil
 }
 
 // Lifetime is what [SetTTL] takes.
@@ -72,7 +74,8 @@ var _ = durable.Operation(Conversation, expireName, func(ctx *durable.EntityCont
 	}
 	s.Timer = time.Time{}
 	if s.TTL > 0 && !ctx.Now().Before(s.Touched.Add(s.TTL)) {
-		return struct{}{}, s.delete(ctx)
+		s.delete(ctx)
+		return struct{}{}, nil
 	}
 	return struct{}{}, s.arm(ctx)
 })
