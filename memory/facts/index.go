@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io/fs"
 	"os"
 	"strings"
 	"sync"
@@ -59,6 +60,17 @@ func openIndex(path string) (*index, error) {
 }
 
 func openConn(path string) (_ *sqlite.Conn, err error) {
+	if path != ":memory:" {
+		// SQLite would let everybody read what is known about people. Its other files get the
+		// permissions of this one. One that is there keeps its own.
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+	}
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite, sqlite.OpenCreate)
 	if err != nil {
 		return nil, err
