@@ -108,6 +108,13 @@ var byPhrase = []struct {
 	{"credit balance is too low", models.KindQuota},                    // Anthropic
 }
 
+// neverFits reports whether a rate limit is one that the request alone is over: "Request
+// too large for … on tokens per min (TPM): Limit 6000, Requested 8107". OpenAI says so with
+// 429, Groq with 413, both with the code of any other rate limit, and no wait helps.
+func neverFits(message string) bool {
+	return strings.HasPrefix(strings.ToLower(message), "request too large")
+}
+
 // classify gives the kind of a failure. The code decides, then the type, then the
 // status; the text only where a server has nothing else to say.
 func classify(status int, w words) models.ErrorKind {

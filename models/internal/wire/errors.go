@@ -58,11 +58,13 @@ func (v *voice) notSent(err error) error {
 
 // said makes the error of what a server said.
 func (v *voice) said(status int, header http.Header, w words) *models.Error {
-	e := v.err(classify(status, w), "%s", v.redact(models.OneLine(w.message, 800)))
+	// Secrets are taken out first: half of one, which a cut leaves, is none that is known.
+	e := v.err(classify(status, w), "%s", models.OneLine(v.redact(w.message), 800))
 	e.Status = status
-	e.Code = v.redact(models.OneLine(w.code, 100))
+	e.Permanent = e.Kind == models.KindRateLimit && neverFits(w.message)
+	e.Code = models.OneLine(v.redact(w.code), 100)
 	if e.Code == "" {
-		e.Code = v.redact(models.OneLine(w.kind, 100))
+		e.Code = models.OneLine(v.redact(w.kind), 100)
 	}
 	if e.Message == "" {
 		e.Message = strings.TrimSpace(v.host + " gave no reason: " + http.StatusText(status))
@@ -152,7 +154,7 @@ func (x *Exchange) ended() error {
 		e.Kind, e.Permanent = models.KindMalformed, true
 		e.Message = fmt.Sprintf("%s answered with %q instead of an event stream; check that the base URL ends in the API's version, such as /v1", v.host, x.media())
 	case x.readErr != nil && x.readErr != io.EOF:
-		e.Message = fmt.Sprintf("the stream of %s broke after %d chunks: %s", v.host, chunks, v.redact(models.OneLine(x.readErr.Error(), 200)))
+		e.Message = fmt.Sprintf("the stream of %s broke after %d chunks: %s", v.host, chunks, models.OneLine(v.redact(x.readErr.Error()), 200))
 	default:
 		done := "without [DONE]"
 		if x.done {
