@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,20 +14,10 @@ import (
 // chunk is one event of the stream, as far as it matters here. It is parsed here and
 // not by the library, which knows only one of the names for reasoning.
 type chunk struct {
-	ID      string `json:"id"`
-	Model   string `json:"model"`
-	Choices []struct {
-		Index int `json:"index"`
-		Delta struct {
-			Content          string      `json:"content"`
-			Refusal          string      `json:"refusal"`
-			ReasoningContent string      `json:"reasoning_content"` // DeepSeek, older vLLM, llama.cpp
-			Reasoning        string      `json:"reasoning"`         // OpenRouter, vLLM, Ollama
-			ToolCalls        []toolDelta `json:"tool_calls"`
-		} `json:"delta"`
-		FinishReason string `json:"finish_reason"`
-	} `json:"choices"`
-	Usage *struct {
+	ID      string       `json:"id"`
+	Model   string       `json:"model"`
+	Choices some[choice] `json:"choices"`
+	Usage   *struct {
 		PromptTokens     int64 `json:"prompt_tokens"`
 		CompletionTokens int64 `json:"completion_tokens"`
 		PromptDetails    struct {
@@ -38,6 +29,42 @@ type chunk struct {
 		} `json:"completion_tokens_details"`
 	} `json:"usage"`
 	Error json.RawMessage `json:"error"`
+}
+
+type choice struct {
+	Index int `json:"index"`
+	Delta struct {
+		Content          string          `json:"content"`
+		Refusal          string          `json:"refusal"`
+		ReasoningContent string          `json:"reasoning_content"` // DeepSeek, older vLLM, llama.cpp
+		Reasoning        string          `json:"reasoning"`         // OpenRouter, vLLM, Ollama
+		ToolCalls        some[toolDelta] `json:"tool_calls"`
+	} `json:"delta"`
+	FinishReason string `json:"finish_reason"`
+}
+
+// some is the beginning of a list: as much of it as an answer may have, and one more. An
+// element takes many times the memory of the three bytes that it may be written with.
+type some[T any] []T
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (l *some[T]) UnmarshalJSON(text []byte) error {
+	if *l = nil; string(text) == "null" {
+		return nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	begin, err := dec.Token()
+	if err != nil || begin != json.Delim('[') {
+		return fmt.Errorf("%v where a list was expected", begin)
+	}
+	for len(*l) <= models.MaxToolCalls && dec.More() {
+		var v T
+		if err := dec.Decode(&v); err != nil {
+			return err
+		}
+		*l = append(*l, v)
+	}
+	return nil
 }
 
 type toolDelta struct {
