@@ -76,9 +76,14 @@ func ascii(s string) bool {
 }
 
 // notPublic are networks that are not of the public Internet and that netip has no method for. See the IANA registries
-// of special-purpose addresses (RFC 6890).
+// of special-purpose addresses (RFC 6890). 2001::/23 has Teredo (RFC 4380) in it, which hides the address that packets
+// go to.
 var notPublic = prefixes("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24",
-	"203.0.113.0/24", "240.0.0.0/4", "::/96", "64:ff9b:1::/48", "100::/64", "2001:db8::/32", "3fff::/20", "5f00::/16", "fec0::/10")
+	"203.0.113.0/24", "240.0.0.0/4", "2001::/23", "2001:db8::/32", "3fff::/20")
+
+// global is all of IPv6 that is assigned as global unicast (RFC 4291, section 2.4, and IANA's registry). What is beside
+// it leads to IPv4 by some mechanism (::ffff:0:a.b.c.d), into an overlay, or nowhere.
+var global = netip.MustParsePrefix("2000::/3")
 
 // Networks whose addresses have one of IPv4 in them, and where.
 var embedded = []struct {
@@ -88,9 +93,6 @@ var embedded = []struct {
 	{netip.MustParsePrefix("64:ff9b::/96"), 12}, // RFC 6052
 	{netip.MustParsePrefix("2002::/16"), 2},     // RFC 3056
 }
-
-// teredo (RFC 4380) hides the address that packets go to.
-var teredo = netip.MustParsePrefix("2001::/32")
 
 func prefixes(texts ...string) []netip.Prefix {
 	list := make([]netip.Prefix, len(texts))
@@ -103,7 +105,7 @@ func prefixes(texts ...string) []netip.Prefix {
 // public reports whether an address is one of the public Internet.
 func public(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
-	if !addr.IsGlobalUnicast() || addr.IsPrivate() || teredo.Contains(addr) { // loopback and link-local are no global unicast
+	if !addr.IsGlobalUnicast() || addr.IsPrivate() { // loopback and link-local are no global unicast
 		return false
 	}
 	for _, p := range notPublic {
@@ -117,7 +119,7 @@ func public(addr netip.Addr) bool {
 			return public(inner)
 		}
 	}
-	return true
+	return addr.Is4() || global.Contains(addr)
 }
 
 // errPrivate says that a name leads into a network that is not to be reached. It does not say where: the model is not

@@ -52,6 +52,7 @@ func TestPublic(t *testing.T) {
 		"::1": false, "::": false, "fe80::1": false, "fe80::1%eth0": false, "fc00::1": false, "fd12::1": false, "ff02::1": false, "fec0::1": false, "2001:db8::1": false,
 		"::ffff:127.0.0.1": false, "::ffff:10.0.0.1": false, "::ffff:169.254.169.254": false, "::127.0.0.1": false, "64:ff9b::7f00:1": false, "64:ff9b::a9fe:a9fe": false,
 		"2002:7f00:1::": false, "2002:a00:1::1": false, "2001:0:53aa:64c::1": false, "64:ff9b:1::a00:1": false,
+		"::ffff:0:10.0.0.1": false, "::ffff:0:7f00:1": false, "200::1": false, "4000::1": false, "2001:10::1": false, "2001:2::1": false, "2001:200::1": true, "3fff:1000::1": true,
 	} {
 		if got := public(netip.MustParseAddr(text)); got != want {
 			t.Errorf("public(%s) = %v, want %v", text, got, want)
