@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -33,6 +34,8 @@ type Effect struct {
 	// Agent and Tool are "" if it is not a tool's.
 	Agent string `json:"agent,omitempty"`
 	Tool  string `json:"tool,omitempty"`
+	// Undo says that the call took back one of Tool, see [Config].UndoOnFailure.
+	Undo bool `json:"undo,omitempty"`
 	// Activity is what was called, by its name in the history.
 	Activity string `json:"activity"`
 	// Effect is what a second call would do: a pure one is not listed.
@@ -186,6 +189,11 @@ func (w *effectWalk) manifest(agent string, result history.Payload) error {
 	for _, t := range m.Tools {
 		w.classes[toolPrefix+agent+"/"+t.Name] = t.Effect
 	}
+	// These have many tools, which their inputs name.
+	for _, e := range []tools.Effect{tools.EffectPure, tools.EffectIdempotent} {
+		w.classes[toolPrefix+agent+"/*"+e.String()] = e
+		w.classes[undoPrefix+agent+"/"+e.String()] = e
+	}
 	return nil
 }
 
@@ -236,8 +244,11 @@ func (w *effectWalk) repeatable(keys durable.EffectKeys, call *effectCall, open 
 func (w *effectWalk) add(e Effect, key string, call *effectCall) error {
 	e.Key = key
 	if agent, tool, ok := toolOfActivity(e.Activity); ok {
-		e.Agent, e.Tool, e.Key = agent, tool, ""
+		e.Agent, e.Tool, e.Key, e.Undo = agent, tool, "", strings.HasPrefix(e.Activity, undoPrefix)
 		if call != nil {
+			if e.Tool = call.tool(tool); e.Tool != tool && !e.Undo {
+				e.Effect = w.classes[toolPrefix+agent+"/"+e.Tool]
+			}
 			arguments, found, err := w.arguments(call.scheduled.Data)
 			if err != nil {
 				return err
@@ -282,11 +293,22 @@ func (c *effectCall) refused(result history.Payload) bool {
 	return isTool && json.Unmarshal(result, &out) == nil && out.IsError
 }
 
-// toolOfActivity finds the agent and the tool in the name of an activity. No agent has a
-// slash in its own.
+// tool is the name of the call's tool: that of the activity, unless the input has another.
+func (c *effectCall) tool(name string) string {
+	var in toolInput
+	if json.Unmarshal(c.scheduled.Data, &in) != nil {
+		return name
+	}
+	return cmp.Or(in.Tool, name)
+}
+
+// toolOfActivity finds the agent and the tool in the name of an activity, which calls the
+// tool or takes a call of it back. No agent has a slash in its own.
 func toolOfActivity(activity string) (agent, tool string, ok bool) {
-	if rest, is := strings.CutPrefix(activity, toolPrefix); is {
-		return strings.Cut(rest, "/")
+	for _, prefix := range []string{toolPrefix, undoPrefix} {
+		if rest, is := strings.CutPrefix(activity, prefix); is {
+			return strings.Cut(rest, "/")
+		}
 	}
 	return "", "", false
 }

@@ -352,3 +352,72 @@ func TestUndoHooked(t *testing.T) {
 		t.Errorf("what happened is %q", got)
 	}
 }
+
+// TestUndoEffects: what was taken back is listed with the key that the undo was given,
+// also of the tools of a toolset.
+func TestUndoEffects(t *testing.T) {
+	for _, set := range []bool{false, true} {
+		t.Run(fmt.Sprint(set), func(t *testing.T) {
+			h := &hotel{}
+			h.reset()
+			var mu sync.Mutex
+			var keys []string
+			note := func(name string, opts ...tools.Option) tools.Tool {
+				return tools.New(name, "", func(ctx context.Context, _ room) (string, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					keys = append(keys, name+" "+tools.Key(ctx))
+					return "done", nil
+				}, opts...)
+			}
+			list := []tools.Tool{
+				note("hold", tools.Compensable(note("hold-undone", tools.Idempotent()))),
+				note("sell", tools.Compensable(note("sell-undone"))),
+				note("tell", tools.Idempotent()), h.tools()[1],
+			}
+			c := agents.Config{Name: "a", Model: "m", Sequential: true, UndoOnFailure: true}
+			if set {
+				c.Toolsets = []tools.Toolset{tools.Static("shop", list...)}
+			} else {
+				c.Tools = list
+			}
+			var msg []models.ToolCall
+			for i, name := range []string{"hold", "tell", "sell", "boom"} {
+				msg = append(msg, models.ToolCall{ID: fmt.Sprint(i), Name: name, Arguments: `{"number":1}`})
+			}
+			msg[3].Arguments = "{}"
+			a := agents.New(c)
+			tm := start(t, turns(answer(models.FinishToolCalls, "", msg...)), a)
+			id, err := a.Schedule(t.Context(), tm.Client(), "go")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.Wait(t.Context(), tm.Client(), id); err == nil {
+				t.Error("it did not fail")
+			}
+			effects, err := agents.Effects(t.Context(), tm.Client(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, classes []string
+			for _, e := range effects {
+				name := e.Tool
+				if e.Undo {
+					name += "-undone"
+				}
+				got = append(got, name+" "+e.Key)
+				classes = append(classes, fmt.Sprint(name, " ", e.Effect, " ", e.State))
+			}
+			slices.Sort(got)
+			slices.Sort(keys)
+			if !slices.Equal(got, keys) {
+				t.Errorf("listed are %q, and the tools had %q", got, keys)
+			}
+			slices.Sort(classes)
+			want := []string{"hold compensable done", "hold-undone idempotent done", "sell compensable done", "sell-undone unsafe done", "tell idempotent done"}
+			if !slices.Equal(classes, want) {
+				t.Errorf("listed are %q", classes)
+			}
+		})
+	}
+}

@@ -45,6 +45,9 @@ func (a *app) effects(ctx context.Context, c *durable.Client, id string) error {
 		if e.Tool != "" {
 			name = e.Agent + "/" + e.Tool
 		}
+		if e.Undo {
+			name = "undo of " + name
+		}
 		return []string{name, e.Effect.String(), string(e.State), dash(e.Key), moment(e.Intent), moment(e.Receipt), e.Instance}
 	})
 }
