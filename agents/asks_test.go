@@ -62,6 +62,22 @@ func calls(name string, arguments ...string) func() (*models.Response, error) {
 	return answer(models.FinishToolCalls, "", list...)
 }
 
+// waitForResults waits until the results of n tool calls of a run are on disk.
+func waitForResults(t *testing.T, c *durable.Client, id string, n int) {
+	t.Helper()
+	for found := 0; found < n; {
+		found = 0
+		for ev, err := range agents.Past(t.Context(), c, id, "") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ev.Kind == agents.EventResult {
+				found++
+			}
+		}
+	}
+}
+
 // openOn opens a store that the test goes on to copy, or that is a copy.
 func openOn(t *testing.T, s *memory.Store, m models.Model, a *agents.Agent) *durable.Runtime {
 	t.Helper()
@@ -151,17 +167,7 @@ func TestAskApproveOneOfSeveral(t *testing.T) {
 		return ids
 	}
 	ids := both(rt)
-	for done := 0; done < 2; { // the free calls' results are on disk
-		done = 0
-		for ev, err := range agents.Past(ctx, rt.Client(), id, "") {
-			if err != nil {
-				t.Fatal(err)
-			}
-			if ev.Kind == agents.EventResult {
-				done++
-			}
-		}
-	}
+	waitForResults(t, rt.Client(), id, 2) // of the free calls
 	rt = openOn(t, disk.Clone(), m, a)
 	if again := both(rt); again[`{"name":"car"}`] != ids[`{"name":"car"}`] || again[`{"name":"boat"}`] != ids[`{"name":"boat"}`] {
 		t.Errorf("the requests were %v and are %v", ids, again)

@@ -80,11 +80,7 @@ func TestCancel(t *testing.T) {
 	defer f.Stop()
 	req := waitForRequest(t, c)
 	<-begun
-	for calls.Load() == 0 {
-		if _, err := c.Get(ctx, id); err != nil {
-			t.Fatal(err)
-		}
-	}
+	waitForResults(t, c, id, 1)
 	if err := c.Cancel(ctx, id, "enough"); err != nil {
 		t.Fatal(err)
 	}

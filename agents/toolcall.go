@@ -169,7 +169,11 @@ func (r *run) callTool(ctx *durable.Context, call models.ToolCall, in toolInput,
 		}
 		return called{answer: out.Message, failed: out.IsError, changes: out.Changes, whole: out.Whole, done: done}, nil
 	case durable.UnknownOutcome(err):
-		c, ended := r.outcome(ctx, call, err)
+		asking := ctx
+		if done != nil { // what has to be taken back must be known, also if the run is cancelled
+			asking = ctx.WithoutCancel()
+		}
+		c, ended := r.outcome(asking, call, err)
 		if ended != nil {
 			// Nobody waits for what people find out: whoever reads on must know of the call.
 			c, failed := r.refused(call, "the run ended in the middle of this call, and nobody knows whether it took effect: "+reason(err))
@@ -179,6 +183,7 @@ func (r *run) callTool(ctx *durable.Context, call models.ToolCall, in toolInput,
 		if !c.failed {
 			c.done = done
 		}
+		c.stop = ctx.Err()
 		return c, nil
 	case ctx.Err() != nil:
 		return called{}, err

@@ -218,6 +218,62 @@ func TestUndoCanceled(t *testing.T) {
 	}
 }
 
+// TestUndoCutOff: a call that the cancellation cuts off may have taken effect. People say
+// whether it did, and what did is taken back.
+func TestUndoCutOff(t *testing.T) {
+	for _, happened := range []bool{true, false} {
+		t.Run(fmt.Sprint(happened), func(t *testing.T) {
+			ctx := t.Context()
+			h := &hotel{}
+			h.reset()
+			list := h.tools()
+			undo, _ := list[0].Undo()
+			begun := make(chan struct{})
+			list[0] = tools.New("book", "", func(ctx context.Context, in room) (string, error) {
+				h.do(ctx, "book", in.Number)
+				if in.Number == 2 {
+					close(begun)
+					<-ctx.Done()
+				}
+				return "booked", ctx.Err()
+			}, tools.Compensable(undo))
+			m := turns(answer(models.FinishToolCalls, "", book("1", 1)), answer(models.FinishToolCalls, "", book("1", 2), book("2", 3)))
+			a := agents.New(agents.Config{Name: "a", Model: "m", UndoOnFailure: true, Tools: list})
+			tm := start(t, m, a)
+			id, err := a.Schedule(ctx, tm.Client(), "go")
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-begun
+			waitForResults(t, tm.Client(), id, 2) // the third room is booked too
+			if err := tm.Client().Cancel(ctx, id, "enough"); err != nil {
+				t.Fatal(err)
+			}
+			r := waitForRequest(t, tm.Client())
+			if r.Kind != agents.KindOutcome || r.Tool != "book" || r.Arguments != `{"number":2}` {
+				t.Errorf("people are asked %+v", r)
+			}
+			if _, err := agents.Decide(ctx, tm.Client(), r.ID, agents.Decision{Approve: happened, By: "eva"}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.Wait(ctx, tm.Client(), id); err == nil {
+				t.Error("it did not fail")
+			}
+			if s, err := tm.Client().Get(ctx, id); err != nil || s.Status != history.Canceled {
+				t.Errorf("it is %+v, %v", s, err)
+			}
+			want := "back 3, back 2, back 1"
+			if !happened {
+				want = "back 3, back 1"
+			}
+			if got := strings.Join(h.happened(), ", "); !strings.HasSuffix(got, want) || strings.Count(got, "back") != strings.Count(want, "back") {
+				t.Errorf("what happened is %s, want %s", got, want)
+			}
+			valid(t, messages(t, tm.Client(), id))
+		})
+	}
+}
+
 // TestUndoFails: an undo that fails is tried again; one that fails for good waits for
 // people, and what they leave is in the run's error.
 func TestUndoFails(t *testing.T) {
