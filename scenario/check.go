@@ -41,6 +41,9 @@ func (p *problems) check(s *Scenario) {
 	for i := range s.Agents {
 		c.agent(i, lines)
 	}
+	for name := range s.Toolsets {
+		c.toolset(name)
+	}
 	c.team()
 	c.script()
 	for name, model := range s.Models {
@@ -94,12 +97,8 @@ func (c checker) agent(i int, lines map[string]int) {
 		c.empty("agents", i, "model")
 	}
 	c.names(a.Tools, "agents", i, "tools")
-	if a.MaxTurns < 1 && c.places.has("agents", i, "maxTurns") {
-		c.at("maxTurns must be at least 1", nil, "agents", i, "maxTurns")
-	}
-	if t := a.Temperature; t != nil && !(*t >= 0 && *t <= 2) {
-		c.at("the temperature is %v; write a number from 0 to 2", []any{*t}, "agents", i, "temperature")
-	}
+	c.toolsetNames(i)
+	c.settings(i)
 	c.schema(a.Output, "agents", i, "output")
 }
 

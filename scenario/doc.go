@@ -24,8 +24,38 @@
 //	    output:                          # the JSON Schema of its answer
 //	      type: object
 //	      properties: {title: {type: string}}
+//	    maxTurns: 8
+//	    onMaxTurns: summary              # a last word, in place of a failure
+//	    maxContext: 60000                # tokens; then the conversation is made shorter
+//	    temperature: 0.2                 # also topP, maxTokens, seed, stop, toolChoice, reasoningEffort
 //	models:
 //	  fast: openai:gpt-4.1-mini          # what the name stands for when the run is live
+//
+// # Toolsets
+//
+// An agent may also have the tools of toolsets, which the scenario declares, each one of files, shell,
+// http and mcp:
+//
+//	agents:
+//	  - name: clerk
+//	    toolsets: [docs, github]
+//	toolsets:
+//	  docs:
+//	    files: {root: docs, readOnly: true}
+//	  checks:
+//	    shell: {programs: [go], env: [PATH, HOME]}
+//	  web:
+//	    http: {hosts: [api.example.com], secrets: {Authorization: API_TOKEN}}
+//	  github:
+//	    mcp: {command: [github-mcp-server, stdio], env: [GITHUB_TOKEN]}     # or url: and secrets:
+//	    prefix: gh_
+//	    only: [get_issue, add_comment]
+//	    effects: {get_issue: pure}       # what calling it again does; else what the set says
+//	    approvals: {"*": {question: "Really?"}}                             # of all its tools
+//
+// Folders are relative to the scenario's directory and stay in it, links included, unless the toolset
+// says outside: true. Secrets are names of environment variables; their values have no place in a file.
+// Tools are real in scripted runs too.
 //
 // # Team
 //
@@ -83,7 +113,8 @@
 //
 // [Load] and [Parse] find what the file alone can tell, [Scenario.Check] what a program lacks. Anchors,
 // aliases, tags and further documents are refused, and size, depth and keys are limited, so that a
-// scenario from elsewhere can be opened without fear: it reads no file outside its directory.
+// scenario from elsewhere can be opened without fear: it reads no file outside its directory. To run it
+// is to run the commands that its toolsets name.
 //
 // Editors can check a scenario while it is written, by the JSON Schema in schema.json ([Schema]):
 //

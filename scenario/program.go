@@ -81,6 +81,7 @@ type Session struct {
 	program  *Program
 	scenario *Scenario
 	agents   map[string]*agents.Agent
+	toolsets opened
 
 	stream  *agents.Stream // from before the runtime was there, unlike the runtime's own
 	news    *news
@@ -90,13 +91,23 @@ type Session struct {
 }
 
 // Open opens the task hub and goes on with what is in it.
-func (p *Program) Open(ctx context.Context, o Options) (*Session, error) {
+func (p *Program) Open(ctx context.Context, o Options) (_ *Session, err error) {
 	s := &Session{program: p, scenario: o.Scenario, stream: agents.NewStream(), news: newNews(), begun: map[string]*agents.Follower{}}
 	if o.Scenario != nil {
 		if err := s.check(); err != nil {
 			return nil, err
 		}
+		sets, err := o.Scenario.openToolsets()
+		if err != nil {
+			return nil, err
+		}
+		s.toolsets = *sets
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.toolsets.Close())
+		}
+	}()
 	list, defs, err := s.define()
 	if err != nil {
 		return nil, err
@@ -117,6 +128,9 @@ func (p *Program) Open(ctx context.Context, o Options) (*Session, error) {
 	s.Runtime, err = agents.Open(ctx, o.Store, ao, s.durable(o.Durable), list, defs...)
 	return s, err
 }
+
+// Close closes the runtime, and then the scenario's toolsets.
+func (s *Session) Close() error { return errors.Join(s.Runtime.Close(), s.toolsets.Close()) }
 
 // onDelta tells those who follow, and then next, unless it is nil.
 func (s *Session) onDelta(next func(agents.Delta)) func(agents.Delta) {
@@ -166,7 +180,7 @@ func (s *Session) define() (list []*agents.Agent, defs []durable.Definition, err
 		return list, defs, nil
 	}
 	for i := range s.scenario.Agents {
-		a, err := s.program.agent(&s.scenario.Agents[i], s.scenario.read[i])
+		a, err := s.program.agent(&s.scenario.Agents[i], s.scenario.read[i], s.toolsets.sets)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", s.scenario.Path(), err)
 		}
@@ -251,11 +265,19 @@ func (s *Session) Runs(orchestration string) bool {
 }
 
 // agent makes an agent that a scenario describes; prompt is what its instructions were
-// read from, or nil.
-func (p *Program) agent(a *Agent, prompt *prompts.Prompt) (*agents.Agent, error) {
+// read from, or nil, and sets are the toolsets that are open.
+func (p *Program) agent(a *Agent, prompt *prompts.Prompt, sets map[string]tools.Toolset) (*agents.Agent, error) {
 	c := agents.Config{
 		Name: a.Name, Description: a.Description, Instructions: a.Instructions, Model: a.Model, MaxTurns: a.MaxTurns,
-		Params: params(a, prompt),
+		Params: params(a, prompt), Sequential: a.Sequential, StopTools: a.StopTools, OnMaxTurns: agents.MaxTurnsAction(a.OnMaxTurns),
+		Window: a.Window, MaxContext: a.MaxContext, Summarizer: a.Summarizer,
+	}
+	for _, name := range a.Toolsets {
+		if set := sets[name]; set != nil {
+			c.Toolsets = append(c.Toolsets, set)
+		} else {
+			c.Toolsets = append(c.Toolsets, tools.Static(name)) // a replay asks it for nothing
+		}
 	}
 	if prompt != nil { // the run records which one, with its hash
 		c.Instructions, c.Prompt, c.Vars = "", prompt, map[string]any{}

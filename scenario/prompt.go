@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -83,5 +84,20 @@ func params(a *Agent, prompt *prompts.Prompt) models.Params {
 	if a.Temperature != nil {
 		m.Temperature = a.Temperature
 	}
+	if a.TopP != nil {
+		m.TopP = a.TopP
+	}
+	if a.Seed != nil {
+		m.Seed = a.Seed
+	}
+	if a.Stop != nil {
+		m.Stop = a.Stop
+	}
+	if a.ParallelToolCalls != nil {
+		m.ParallelToolCalls = a.ParallelToolCalls
+	}
+	m.MaxTokens = cmp.Or(a.MaxTokens, m.MaxTokens)
+	m.ToolChoice = cmp.Or(a.ToolChoice, m.ToolChoice)
+	m.ReasoningEffort = cmp.Or(a.ReasoningEffort, m.ReasoningEffort)
 	return m
 }

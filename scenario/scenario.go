@@ -24,6 +24,8 @@ type Scenario struct {
 	Description string `yaml:"description"`
 	// Agents are those that the scenario brings itself.
 	Agents []Agent `yaml:"agents"`
+	// Toolsets are where agents of the scenario have tools from that the program does not offer, by name.
+	Toolsets map[string]Toolset `yaml:"toolsets"`
 	// Team says who does the work.
 	Team Team `yaml:"team"`
 	// Input is what the team is given; nil if the file has none.
@@ -61,10 +63,38 @@ type Agent struct {
 	Model string `yaml:"model"`
 	// Tools are names of tools that the program offers.
 	Tools []string `yaml:"tools"`
-	// MaxTurns limits the turns of one run of the agent; 0 leaves it to the program.
-	MaxTurns int `yaml:"maxTurns"`
-	// Temperature is from 0 to 2; nil leaves it to the prompt, or else to the model's server.
+	// Toolsets are names of the scenario's toolsets.
+	Toolsets []string `yaml:"toolsets"`
+	// Sequential makes the calls of one message one after the other.
+	Sequential bool `yaml:"sequential"`
+	// StopTools end the run with their result, once one of them did not fail.
+	StopTools []string `yaml:"stopTools"`
+	// MaxTurns limits the turns of one run of the agent; 0 leaves it to the program. OnMaxTurns is what
+	// happens then: fail, or summary, which asks the model for a last word; "" is fail.
+	MaxTurns   int    `yaml:"maxTurns"`
+	OnMaxTurns string `yaml:"onMaxTurns"`
+	// Window bounds how many of the last messages a model is sent; 0: all.
+	Window int `yaml:"window"`
+	// MaxContext is how many tokens of the conversation a model is sent; before there are more, it is
+	// made shorter, with summaries by the model Summarizer, or else the agent's own. 0: as many as fit.
+	MaxContext int    `yaml:"maxContext"`
+	Summarizer string `yaml:"summarizer"`
+
+	// Temperature is from 0 to 2 and TopP from 0 to 1; nil leaves them, as a zero value the others
+	// here, to the prompt, or else to the model's server.
 	Temperature *float64 `yaml:"temperature"`
+	TopP        *float64 `yaml:"topP"`
+	// MaxTokens bounds an answer, reasoning included.
+	MaxTokens int  `yaml:"maxTokens"`
+	Seed      *int `yaml:"seed"`
+	// Stop are texts that end an answer.
+	Stop []string `yaml:"stop"`
+	// ToolChoice is auto, none, required or the name of a tool.
+	ToolChoice        string `yaml:"toolChoice"`
+	ParallelToolCalls *bool  `yaml:"parallelToolCalls"`
+	// ReasoningEffort is low, medium, high, or what else the model's server knows.
+	ReasoningEffort string `yaml:"reasoningEffort"`
+
 	// Output is the JSON Schema of the agent's answer; nil for text.
 	Output json.RawMessage `yaml:"output"`
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/agentrun-dev/agentrun/models"
 	"github.com/agentrun-dev/agentrun/models/scripted"
 	"github.com/agentrun-dev/agentrun/scenario"
+	"github.com/agentrun-dev/agentrun/tools"
 )
 
 func load(t *testing.T, path string) *scenario.Scenario {
@@ -23,7 +24,7 @@ func load(t *testing.T, path string) *scenario.Scenario {
 }
 
 func TestEverything(t *testing.T) {
-	zero, fifth := 0.0, 0.2
+	zero, fifth, most, seven := 0.0, 0.2, 0.9, 7
 	none, twenty, one := 0, 20, 1
 	raw := func(s string) json.RawMessage { return json.RawMessage(s) }
 	want := &scenario.Scenario{
@@ -33,9 +34,20 @@ func TestEverything(t *testing.T) {
 		Agents: []scenario.Agent{
 			{Name: "planner", Description: "Makes plans.", Instructions: "Make a plan.\nBe brief.\n", Model: "fast", MaxTurns: 3, Temperature: &zero,
 				Output: raw(`{"type":"object","properties":{"steps":{"type":"array","items":{"type":"string"}},"confidence":{"type":"number"}},"required":["steps"]}`)},
-			{Name: "logs", Instructions: "Search logs: all of them.", Model: "openai:gpt-4.1", Tools: []string{"search_logs", "now"}, Temperature: &fifth},
+			{Name: "logs", Instructions: "Search logs: all of them.", Model: "openai:gpt-4.1", Tools: []string{"search_logs", "now"}, Temperature: &fifth,
+				Toolsets: []string{"docs", "web", "server", "remote", "run"}, Sequential: true, StopTools: []string{"now"}, OnMaxTurns: "summary",
+				Window: 20, MaxContext: 4000, Summarizer: "fast", TopP: &most, MaxTokens: 500, Seed: &seven, Stop: []string{"END"},
+				ToolChoice: "required", ParallelToolCalls: new(bool), ReasoningEffort: "low"},
 			{Name: "writer", Instructions: "Write in a dry tone, at most 50 words.", Prompt: "prompts/writer.md", Model: "openai:gpt-4.1-nano",
 				Variables: map[string]json.RawMessage{"tone": raw(`"dry"`), "words": raw(`50`)}},
+		},
+		Toolsets: map[string]scenario.Toolset{
+			"docs": {Files: &scenario.FileTools{Root: "prompts", ReadOnly: true, Allow: []string{"**/*.md"}}, Prefix: "docs_", Only: []string{"read_file"},
+				Effects: map[string]string{"read_file": "pure"}, Approvals: map[string]tools.Approval{"*": {By: []string{"sre"}, Needed: 1, Within: time.Hour, Question: "May it?"}}},
+			"web":    {HTTP: &scenario.HTTPTool{Hosts: []string{"example.com"}, Secrets: map[string]string{"Authorization": "WEB_TOKEN"}}},
+			"server": {MCP: &scenario.MCPServer{Command: []string{"npx", "server"}, Dir: "prompts", Env: []string{"SERVER_TOKEN"}, Trust: true}},
+			"remote": {MCP: &scenario.MCPServer{URL: "https://example.com/mcp", Secrets: map[string]string{"Authorization": "WEB_TOKEN"}}},
+			"run":    {Shell: &scenario.ShellTool{Programs: []string{"ls"}, Dir: "/tmp", Env: []string{"PATH"}, Timeout: 30 * time.Second}, Outside: true},
 		},
 		Team:   scenario.Team{Planner: &scenario.Planner{Agent: "planner", Specialists: []string{"logs", "writer"}, MaxRevisions: &none}},
 		Input:  raw(`{"alert":"checkout is slow","since":"2026-01-02","n":12345678901234567890}`),

@@ -30,7 +30,7 @@ var layers = []layer{
 	{path: "internal/serverfaults", below: []string{"."}},
 	{path: "cmd/durablevet", below: []string{"durable/vet"}},
 	{path: ".", below: []string{"internal/cli"}},
-	{path: "internal/cli", below: []string{"internal/cli/...", "internal/bench", "internal/bench/remote", "dashboard", "evals", "durable/vet", "durable/server"}},
+	{path: "internal/cli", below: []string{"internal/cli/...", "internal/bench", "internal/bench/remote", "dashboard", "evals", "durable/vet", "durable/server", "agents/mcpserver"}},
 	{path: "internal/cli/...", below: []string{"dashboard", "evals", "durable/vet"}},
 	// It measures durable beside the driver of its store.
 	{path: "internal/bench", below: []string{"durable", "durable/store/..."}},
@@ -39,7 +39,7 @@ var layers = []layer{
 	{path: "dashboard", below: []string{"scenario"}},
 	{path: "evals/evalstest", below: []string{".", "evals"}, support: true},
 	{path: "evals", below: []string{"scenario"}},
-	{path: "scenario", below: []string{"orchestrator", "models/..."}},
+	{path: "scenario", below: []string{"orchestrator", "models/...", "tools/..."}},
 	{path: "orchestrator", below: []string{"agents"}},
 	// It tells clients what its own client tells servers.
 	{path: "agents/mcpserver", below: []string{"agents", "tools/..."}},
