@@ -81,6 +81,7 @@ type Session struct {
 	program  *Program
 	scenario *Scenario
 	agents   map[string]*agents.Agent
+	own      *durable.Orchestration[string, orchestrator.Outcome] // of the scenario's team
 	toolsets opened
 
 	stream  *agents.Stream // from before the runtime was there, unlike the runtime's own
@@ -187,11 +188,10 @@ func (s *Session) define() (list []*agents.Agent, defs []durable.Definition, err
 		s.agents[a.Name()] = a
 		list = append(list, a)
 	}
-	team, err := s.team()
-	if team != nil {
-		defs = append(defs, team)
+	if s.own = s.team(); s.own != nil {
+		defs = append(defs, s.own)
 	}
-	return list, defs, err
+	return list, defs, nil
 }
 
 // check finds names in the scenario that nothing has.
@@ -249,6 +249,13 @@ func (t *Team) names() []string {
 	return nil
 }
 
+// Agent finds an agent of the program or of the scenario by its name; nil: there is none.
+func (s *Session) Agent(name string) *agents.Agent { return s.agents[name] }
+
+// Team is the orchestration of a team that the scenario puts together; nil if its team is
+// an agent, or an orchestration of the program.
+func (s *Session) Team() *durable.Orchestration[string, orchestrator.Outcome] { return s.own }
+
 // Runs reports whether the session has the definition of the orchestration with
 // this name; a run of another one would wait.
 func (s *Session) Runs(orchestration string) bool {
@@ -305,7 +312,7 @@ func teamName(s *Scenario) string { return "team:" + s.Name }
 
 // team makes the orchestration of a team that the scenario puts together; nil if
 // it names one that exists.
-func (s *Session) team() (durable.Definition, error) {
+func (s *Session) team() *durable.Orchestration[string, orchestrator.Outcome] {
 	t := s.scenario.Team
 	switch {
 	case t.Planner != nil:
@@ -317,13 +324,13 @@ func (s *Session) team() (durable.Definition, error) {
 		}
 		planner := s.agents[t.Planner.Agent]
 		if planner == nil {
-			return nil, nil // Define goes without
+			return nil // Define goes without
 		}
-		return orchestrator.Planner(teamName(s.scenario), planner, s.members(t.Planner.Specialists), o), nil
+		return orchestrator.Planner(teamName(s.scenario), planner, s.members(t.Planner.Specialists), o)
 	case t.Specialists != nil:
-		return orchestrator.Specialists(teamName(s.scenario), s.members(t.Specialists.Agents), orchestrator.FanOptions{}), nil
+		return orchestrator.Specialists(teamName(s.scenario), s.members(t.Specialists.Agents), orchestrator.FanOptions{})
 	}
-	return nil, nil
+	return nil
 }
 
 func (s *Session) members(names []string) orchestrator.Team {

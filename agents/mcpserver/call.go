@@ -89,7 +89,7 @@ func failure(id string, err error) *sdk.CallToolResult {
 func (s *Server) start(ctx context.Context, t Tool, id, arguments string) (joined bool, err error) {
 	tags := map[string]string{toolTag: t.Name(), argumentsTag: tools.Digest(arguments)}
 	_, err = t.shape.Call(
-		context.WithValue(ctx, startingKey{}, starting{s.rt.Client(), []durable.CallOption{durable.WithInstanceID(id), durable.WithTags(tags)}}),
+		context.WithValue(ctx, startingKey{}, starting{s.rt.Client(), []durable.CallOption{durable.WithInstanceID(id), durable.WithTags(s.opts.Tags), durable.WithTags(tags)}}),
 		tools.Call{Key: id, Arguments: arguments})
 	if !errors.Is(err, durable.ErrExists) {
 		return false, err

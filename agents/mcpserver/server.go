@@ -32,6 +32,8 @@ type Options struct {
 	// Caller says from the headers of an HTTP request who calls; nil: everybody is the same. The runs of two callers
 	// are never one.
 	Caller func(http.Header) string
+	// Tags are put on the runs that the server starts, see durable.WithTags.
+	Tags map[string]string
 	// Logger is told what goes wrong between server and clients; nil: nobody is.
 	Logger *slog.Logger
 }

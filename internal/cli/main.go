@@ -107,7 +107,7 @@ Models are asked for money with --live only; otherwise a scenario's script answe
 		panic("cli: " + err.Error()) // the flag is defined just above
 	}
 	root.AddCommand(a.runCommand(), a.resumeCommand(), a.runsCommand(), a.effectsCommand(), a.inboxCommand(), a.approveCommand(),
-		a.rejectCommand(), a.sayCommand(), a.pauseCommand(), a.unpauseCommand(), a.stopCommand(), a.retryCommand(), a.cancelCommand(), a.checkCommand(), a.serveCommand(), a.hubCommand(), a.tokenCommand(), a.evalCommand(), a.vetCommand(), a.promptsCommand(), a.benchCommand(), a.versionCommand(), exitCodesTopic())
+		a.rejectCommand(), a.sayCommand(), a.pauseCommand(), a.unpauseCommand(), a.stopCommand(), a.retryCommand(), a.cancelCommand(), a.checkCommand(), a.serveCommand(), a.mcpCommand(), a.hubCommand(), a.tokenCommand(), a.evalCommand(), a.vetCommand(), a.promptsCommand(), a.benchCommand(), a.versionCommand(), exitCodesTopic())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(a.args...)
 	return root
