@@ -105,7 +105,7 @@ func BenchmarkAgents(b *testing.B) {
 // A run of many turns takes as much of the disk for each as one of a few: no more than a
 // tenth over.
 func TestTurnsTakeTheSameOnDisk(t *testing.T) {
-	const few, many = 100, 1000
+	const few, many = 100, 500
 	s := newSpeakers(t)
 	defer s.close(t)
 	s.talk(t, warmTurns)
