@@ -156,9 +156,9 @@
 //
 // # Long runs
 //
-// The run's history holds references only, so it grows by the same few hundred bytes
-// each turn however long the conversation is, and after a hundred turns, or a thousand
-// calls, the run continues as new. It can go on for months; waiting costs nothing.
+// The run's history holds references only, so what a turn adds to it does not depend on
+// how long the conversation is; and after a hundred turns, or a thousand calls, the run
+// continues as new. It can go on for months; waiting costs nothing.
 //
 // # Manifest and deploys
 //
