@@ -42,7 +42,8 @@ type Request struct {
 	Question string `json:"question,omitempty"`
 	Agent    string `json:"agent,omitempty"`
 	Tool     string `json:"tool,omitempty"`
-	// Arguments are the tool's, as the model wrote them.
+	// Arguments are the tool's, as the model wrote them. Where several must agree, they are
+	// what somebody has put in their place.
 	Arguments string `json:"arguments,omitempty"`
 	// Key is the idempotency key of a call that was cut off, by which people can look
 	// for its effect.
@@ -72,11 +73,15 @@ type Approval struct {
 type Decision struct {
 	Approve bool   `json:"approve"`
 	By      string `json:"by"` // who
-	// Arguments replace those of the request; only with Approve.
-	Arguments string    `json:"arguments,omitempty"`
-	Comment   string    `json:"comment,omitempty"`
-	From      string    `json:"from,omitempty"` // where: cli, scenario, …
-	At        time.Time `json:"at,omitzero"`    // set when it is recorded
+	// Arguments replace those of the request; only with Approve. Where several must agree,
+	// who approved of others before does so no more, and may decide again.
+	Arguments string `json:"arguments,omitempty"`
+	// Digest, if not "", is [Approval].Digest as the person was shown it: an approval does
+	// not count if somebody has replaced the arguments since.
+	Digest  string    `json:"digest,omitempty"`
+	Comment string    `json:"comment,omitempty"`
+	From    string    `json:"from,omitempty"` // where: cli, scenario, …
+	At      time.Time `json:"at,omitzero"`    // set when it is recorded
 	// Nonce tells decisions apart that are otherwise alike. [Decide] sets it where it
 	// is ""; whoever gives a decision again, because the answer was lost, gives the
 	// same one, and it counts once.
@@ -124,17 +129,47 @@ func (a *Approval) take(d Decision) error {
 		return fmt.Errorf("request %s ended at %s", a.ID, a.Deadline.Format(time.DateTime))
 	case d.By == "":
 		return errors.New("a decision says who decided")
-	case slices.ContainsFunc(a.Decisions, func(x Decision) bool { return x.By == d.By }):
+	case d.Approve && d.Digest != "" && d.Digest != a.Digest:
+		return fmt.Errorf("the arguments of request %s were replaced since they were shown", a.ID)
+	}
+	if d.Arguments == a.Arguments {
+		d.Arguments = "" // they are not replaced
+	}
+	if d.Arguments == "" && slices.ContainsFunc(a.counting(), func(x Decision) bool { return x.By == d.By }) {
 		return fmt.Errorf("%s has decided about request %s before", d.By, a.ID)
 	}
 	a.Decisions = append(a.Decisions, d)
 	switch {
 	case !d.Approve:
 		a.Status = Rejected
-	case len(a.Decisions) >= a.Needed:
+	case a.Agreed() >= a.Needed:
 		a.Status = Approved
+	case d.Arguments != "": // that is what others are shown, and agree to
+		a.Arguments, a.Digest = d.Arguments, tools.Digest(d.Arguments)
 	}
 	return nil
+}
+
+// counting are the decisions about the arguments as they are: whoever replaces them
+// leaves behind what was decided before.
+func (a *Approval) counting() []Decision {
+	for i, d := range slices.Backward(a.Decisions) {
+		if d.Arguments != "" {
+			return a.Decisions[i:]
+		}
+	}
+	return a.Decisions
+}
+
+// Agreed is how many people have approved, of those who are Needed: of the request with
+// the arguments that it has now.
+func (a Approval) Agreed() (n int) {
+	for _, d := range a.counting() {
+		if d.Approve {
+			n++
+		}
+	}
+	return n
 }
 
 // tell wakes the run once the request is decided. An entity cannot send events,
@@ -242,10 +277,8 @@ func (a Approval) Final() (Decision, bool) {
 // edited gives the arguments that a person put in the place of these; nil if none
 // did. Of several, the last one's count.
 func (a Approval) edited(original string) *string {
-	for _, d := range slices.Backward(a.Decisions) {
-		if d.Arguments != "" && d.Arguments != original {
-			return &d.Arguments
-		}
+	if c := a.counting(); len(c) > 0 && c[0].Arguments != "" && c[0].Arguments != original {
+		return &c[0].Arguments
 	}
 	return nil
 }

@@ -104,6 +104,7 @@ type decision struct {
 	Arguments json.RawMessage `json:"arguments"` // a JSON object
 	By        string          `json:"by"`
 	Nonce     string          `json:"nonce"`
+	Digest    string          `json:"digest"`
 }
 
 func (c *call) decide() error {
@@ -121,7 +122,7 @@ func (c *call) decide() error {
 // decided gives a decision to the request that it is about; it is on disk then.
 func (c *call) decided(id string, in decision) (agents.Approval, error) {
 	var none agents.Approval
-	d := agents.Decision{Comment: in.Comment, From: fromHTTP, Nonce: in.Nonce}
+	d := agents.Decision{Comment: in.Comment, From: fromHTTP, Nonce: in.Nonce, Digest: in.Digest}
 	switch in.Decision {
 	case "approve":
 		d.Approve = true

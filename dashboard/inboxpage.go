@@ -115,7 +115,7 @@ func (c *call) requestOf(a agents.Approval) requestView {
 	if a.Status == agents.Waiting {
 		v.Form, v.Nonce = hubAddress(c.hub, "inbox/"+escapeID(a.ID)), rand.Text()
 		v.Edit = a.Kind == agents.KindTool && a.Arguments != ""
-		v.Needs = a.Needed - len(a.Decisions)
+		v.Needs = a.Needed - a.Agreed()
 	}
 	return v
 }
@@ -138,7 +138,7 @@ func (c *call) decideForm() error {
 	form := c.r.PostForm
 	for key := range form {
 		switch key {
-		case "decision", "comment", "arguments", "by", "nonce":
+		case "decision", "comment", "arguments", "by", "nonce", "digest":
 		default:
 			return invalid("%s is not a field of the form", key)
 		}
@@ -146,7 +146,7 @@ func (c *call) decideForm() error {
 	id := c.r.PathValue("id")
 	_, err := c.decided(id, decision{
 		Decision: form.Get("decision"), Comment: strings.TrimSpace(form.Get("comment")), By: strings.TrimSpace(form.Get("by")),
-		Arguments: json.RawMessage(strings.TrimSpace(form.Get("arguments"))), Nonce: form.Get("nonce"),
+		Arguments: json.RawMessage(strings.TrimSpace(form.Get("arguments"))), Nonce: form.Get("nonce"), Digest: form.Get("digest"),
 	})
 	if err != nil {
 		return err

@@ -177,7 +177,7 @@ func (k *asker) decision(ctx context.Context, a agents.Approval) (agents.Decisio
 			return agents.Decision{}, err
 		}
 		word, comment, _ := strings.Cut(s, " ")
-		d := agents.Decision{By: userName(), From: fromTerminal, Comment: strings.TrimSpace(comment)}
+		d := agents.Decision{By: userName(), From: fromTerminal, Digest: a.Digest, Comment: strings.TrimSpace(comment)}
 		switch strings.ToLower(strings.Trim(word, ",.:")) {
 		case "y", "yes":
 			d.Approve = true
