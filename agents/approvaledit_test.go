@@ -65,3 +65,26 @@ func TestTwoAgreeToTheSame(t *testing.T) {
 		})
 	}
 }
+
+// An undo that people approve with other arguments is made with those.
+func TestUndoEdited(t *testing.T) {
+	ctx, h := t.Context(), &hotel{}
+	h.reset()
+	a := agents.New(agents.Config{Name: "a", Model: "m", UndoOnFailure: true, Tools: h.tools(tools.NeedsApproval(tools.Approval{}))})
+	m := turns(answer("", "", book("1", 1)), answer("", "", models.ToolCall{ID: "1", Name: "boom"}))
+	rt := opened(t, memory.New(), agents.Options{Models: only(m)}, a)
+	id, err := a.Schedule(ctx, rt.Client(), "go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := waitForRequest(t, rt.Client())
+	if _, err := agents.Decide(ctx, rt.Client(), req.ID, agents.Decision{Approve: true, By: "ann", Arguments: `{"number":2}`}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Wait(ctx, rt.Client(), id); err == nil {
+		t.Error("the run did not fail")
+	}
+	if got := h.happened(); len(got) != 2 || got[1] != "back 2" {
+		t.Errorf("what happened is %q", got)
+	}
+}

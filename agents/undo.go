@@ -187,6 +187,9 @@ func (r *run) undo(ctx *durable.Context, d doneCall) error {
 		if v.Status != Approved {
 			return fmt.Errorf("%s: %s", stands, v.refusal())
 		}
+		if e := v.edited(arguments); e != nil {
+			d.Input.Arguments, call.Arguments = e, *e
+		}
 	}
 	_, err = durable.CallActivity[toolAnswer](ctx, d.Undo.Activity, d.Input, r.retry())
 	if err == nil {
