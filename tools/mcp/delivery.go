@@ -34,7 +34,11 @@ func deliveryOf(ctx context.Context) *delivery {
 
 func (d *delivery) left() { d.state.CompareAndSwap(unsent, sent) }
 
-func (d *delivery) accepted() { d.state.CompareAndSwap(sent, accepted) }
+func (d *delivery) accepted() {
+	if !d.state.CompareAndSwap(sent, accepted) {
+		d.state.CompareAndSwap(refused, accepted) // by its status only
+	}
+}
 
 // status takes the answer to the request over HTTP. Only the first counts: a cancellation comes with the same
 // context.

@@ -1,6 +1,8 @@
 package mcp
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -69,6 +71,9 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if d != nil {
 		d.status(res.StatusCode)
+		if code := res.StatusCode; code >= 400 && code < 500 && code != http.StatusTooManyRequests && answers(req, res) {
+			d.accepted()
+		}
 	}
 	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind != "text/event-stream" {
 		// The library reads these whole. The events of a stream have a limit of their own.
@@ -76,6 +81,40 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return res, nil
 }
+
+// answers reports whether a response of failure is the protocol's own answer to the request: an error with its id.
+// Then the server has looked at the call. Errors about the session come with no id, or one that they make up.
+func answers(req *http.Request, res *http.Response) bool {
+	if req.GetBody == nil {
+		return false
+	}
+	sent, err := req.GetBody()
+	if err != nil {
+		return false
+	}
+	defer sent.Close()
+	const most = 64 << 10 // of an error
+	begun, err := io.ReadAll(io.LimitReader(res.Body, most))
+	var rest io.Reader = res.Body
+	if err != nil {
+		rest = failing{err}
+	}
+	res.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(begun), rest), res.Body}
+	var asked, answer struct {
+		ID    any             `json:"id"`
+		Error json.RawMessage `json:"error"`
+	}
+	return json.NewDecoder(sent).Decode(&asked) == nil && json.Unmarshal(begun, &answer) == nil &&
+		answer.ID != nil && answer.ID == asked.ID && len(answer.Error) > 0
+}
+
+// failing is a body that broke.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // bounded is a body of limit bytes at most.
 type bounded struct {
