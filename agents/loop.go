@@ -2,6 +2,7 @@ package agents
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/agentrun-dev/agentrun/durable"
@@ -251,8 +252,16 @@ func (r *run) appendOwn(refs ...durable.Ref) error {
 // decides what comes next.
 func (r *run) appendEntry(in memory.Entry) error {
 	head, err := memory.Append.Call(r.ctx.WithoutCancel(), r.conversation, in)
-	if err == nil {
-		r.state.Head = head
+	if err != nil {
+		return err
 	}
-	return err
+	if first := r.state.Head.First; head.Length < r.state.Head.Length+len(in.Messages) || !first.IsZero() && head.First != first {
+		// Somebody deleted it, or its time to live did. What was said is gone, and this append
+		// has begun another one, which must not stay. If others have written to that since, it
+		// is theirs.
+		_, _ = memory.Delete.Call(r.ctx.WithoutCancel(), r.conversation, memory.Deletion{Version: 1})
+		return durable.NonRetriable(fmt.Errorf("conversation %s was deleted while the run was under way", r.conversation))
+	}
+	r.state.Head = head
+	return nil
 }
