@@ -45,8 +45,10 @@ type Event struct {
 	Offset int `json:"offset,omitempty"`
 	// Text is what was written: a piece, with EventDelta; all of it, with the
 	// EventAnswer of [Follow]; the question, with EventApproval.
-	Text     string  `json:"text,omitempty"`
-	Tool     string  `json:"tool,omitempty"`
+	Text string `json:"text,omitempty"`
+	Tool string `json:"tool,omitempty"`
+	// Undo says that a call of Tool is taken back, see [Config].UndoOnFailure.
+	Undo     bool    `json:"undo,omitempty"`
 	Approval string  `json:"approval,omitempty"`
 	Error    string  `json:"error,omitempty"`
 	Result   *Result `json:"result,omitempty"`

@@ -96,6 +96,13 @@ func describe(out *Event, ev *history.Event, turn, tool EventKind) {
 		if strings.HasPrefix(out.Tool, "*") && json.Unmarshal(ev.Data, &in) == nil {
 			out.Tool = in.Tool // of a toolset
 		}
+	} else if name, ok := strings.CutPrefix(ev.Name, undoPrefix); ok {
+		out.Kind, out.Undo = tool, true
+		out.Agent, _, _ = strings.Cut(name, "/")
+		var in toolInput
+		if json.Unmarshal(ev.Data, &in) == nil {
+			out.Tool = in.Tool
+		}
 	}
 }
 

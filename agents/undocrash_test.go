@@ -2,6 +2,7 @@ package agents_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -59,5 +60,42 @@ func TestUndoCanceledCrash(t *testing.T) {
 	want := []string{"book 1", "book 2", "book 3", "back 3", "back 2", "back 1"}
 	if got := h.happened(); !slices.Equal(got, want) || points < 40 {
 		t.Errorf("after %d points: %q, want %q", points, got, want)
+	}
+}
+
+// TestUndoEvents: who follows a run sees what it takes back, and what failed of it.
+func TestUndoEvents(t *testing.T) {
+	h := &hotel{}
+	h.reset()
+	h.fail = func(room int) error {
+		if room == 1 {
+			return tools.Stop(errors.New("the desk is closed"))
+		}
+		return nil
+	}
+	a := agents.New(agents.Config{Name: "a", Model: "m", UndoOnFailure: true, Sequential: true, Tools: h.tools()})
+	tm := start(t, turns(answer(models.FinishToolCalls, "", book("1", 1), book("2", 2), models.ToolCall{ID: "3", Name: "boom"})), a)
+	id, err := a.Schedule(t.Context(), tm.Client(), "go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := agents.Decide(t.Context(), tm.Client(), waitForRequest(t, tm.Client()).ID, agents.Decision{By: "eva"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Wait(t.Context(), tm.Client(), id); err == nil {
+		t.Error("it did not fail")
+	}
+	var seen []string
+	for ev, err := range agents.Past(t.Context(), tm.Client(), id, "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev.Undo {
+			seen = append(seen, fmt.Sprint(ev.Kind, " ", ev.Agent, " ", ev.Tool, " ", ev.Error))
+		}
+	}
+	want := []string{"tool a book ", "result a book ", "tool a book ", "result a book the desk is closed"}
+	if !slices.Equal(seen, want) {
+		t.Errorf("seen is %q, want %q", seen, want)
 	}
 }

@@ -98,10 +98,16 @@ func describe(ev agents.Event) string {
 	case agents.EventTurn:
 		return fmt.Sprintf("%s: turn %d", ev.Agent, ev.Turn)
 	case agents.EventTool:
+		if ev.Undo {
+			return fmt.Sprintf("%s takes back a call of %s", ev.Agent, ev.Tool)
+		}
 		return fmt.Sprintf("%s calls %s", ev.Agent, ev.Tool)
 	case agents.EventResult:
 		if ev.Error != "" {
 			return fmt.Sprintf("%s: %s failed", ev.Agent, ev.Tool)
+		}
+		if ev.Undo {
+			return fmt.Sprintf("%s: a call of %s is taken back", ev.Agent, ev.Tool)
 		}
 		return fmt.Sprintf("%s: %s is done", ev.Agent, ev.Tool)
 	case agents.EventApproval:

@@ -90,12 +90,18 @@ func (p *progress) text(ev agents.Event) string {
 			return fmt.Sprintf("turn %d failed: %s", ev.Turn, failed)
 		}
 	case agents.EventTool:
+		if ev.Undo {
+			return "takes back a call of " + ev.Tool
+		}
 		return "calls " + ev.Tool
 	case agents.EventProgress:
 		return ev.Tool + prefixed(": ", oneLine(ev.Text, 300))
 	case agents.EventResult:
-		if failed != "" {
+		switch {
+		case failed != "":
 			return ev.Tool + ": " + failed
+		case ev.Undo:
+			return "a call of " + ev.Tool + " is taken back"
 		}
 		return ev.Tool + " answered"
 	case agents.EventApproval:
