@@ -65,10 +65,10 @@ func (w *watch) change(wanted bool, ids []string, change func(live.Watch) error)
 	if w.inner == nil {
 		return nil
 	}
-	if err := change(w.inner); !errors.Is(err, live.ErrClosed) && !errors.Is(err, engine.ErrClosed) {
+	if err := change(w.inner); errors.Is(err, engine.ErrInvalid) {
 		return err
 	}
-	return nil // the life is over, and the next one will know
+	return nil // or the life is over, however it found out, and the next one will know
 }
 
 func (w *watch) Next(ctx context.Context) (live.Change, error) {
