@@ -18,6 +18,7 @@ const (
 	EventResult     EventKind = "result"     // its result is recorded
 	EventApproval   EventKind = "approval"   // people are asked: Approval is the request's id
 	EventDecided    EventKind = "decided"    // the request is settled
+	EventSteered    EventKind = "steered"    // somebody steered the agent: Text is say, pause, resume, stop or retry
 	EventAgentEnd   EventKind = "agent-end"  // an agent ended
 	EventEnd        EventKind = "end"        // the run ended: Result holds its output
 )

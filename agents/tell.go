@@ -43,12 +43,23 @@ func (t *teller) event(ev *history.Event) (out Event, child string, was *history
 		if id, ok := strings.CutPrefix(ev.Name, eventName("")); ok {
 			out.Kind, out.Approval = EventDecided, id
 		}
+		if name, ok := strings.CutPrefix(t.name, agentPrefix); ok && ev.Name == steerEvent {
+			steered(&out, name, ev)
+		}
 	case history.ExecutionCompleted:
 		if ev.Status != history.ContinuedAsNew && t.root {
 			ended(&out, ev)
 		}
 	}
 	return out, child, was
+}
+
+// steered fills in the event of a wish that an agent was sent.
+func steered(out *Event, agent string, ev *history.Event) {
+	var cmd command
+	if json.Unmarshal(ev.Data, &cmd) == nil {
+		out.Kind, out.Agent, out.Text = EventSteered, agent, cmd.Do
+	}
 }
 
 // started fills in the event of something that begins, and gives the instance

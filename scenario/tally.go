@@ -36,6 +36,10 @@ type answered struct {
 func (t *tally) scheduled(ev *history.Event) {
 	if tool, ok := strings.CutPrefix(ev.Name, "tool:"); ok {
 		_, name, _ := strings.Cut(tool, "/")
+		var in struct{ Tool string }
+		if strings.HasPrefix(name, "*") && json.Unmarshal(ev.Data, &in) == nil {
+			name = in.Tool // of a toolset, whose activity is one for all
+		}
 		add(&t.tools, name)
 	}
 }

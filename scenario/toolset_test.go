@@ -3,6 +3,7 @@ package scenario_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,6 +75,9 @@ decisions: [{tool: run, decide: approve}]
 	}
 	if r.Status != scenario.Completed || r.Text() != "Echo: hello" || r.Stop != "tool" || r.Approvals != 1 {
 		t.Errorf("%s: %s %s, stopped by %q, %d approvals", r.Status, r.Text(), r.Error, r.Stop, r.Approvals)
+	}
+	if want := map[string]int{"docs_read_file": 1, "run": 1, "e_echo": 1}; !maps.Equal(r.Tools, want) {
+		t.Errorf("the tools %v were called, want %v", r.Tools, want)
 	}
 	var told []string
 	for _, m := range asked[1].Messages {

@@ -112,7 +112,9 @@ func (a *app) cancelCommand() *cobra.Command {
 		Short: "End a run, and everything that it started",
 		Args:  exactly("a RUN"),
 		RunE: func(c *cobra.Command, args []string) error {
-			err := a.connect(c.Context(), func(client *durable.Client) error { return a.cancel(c.Context(), client, args[0], reason) })
+			// The program that holds the store may end with the run, before all is said.
+			asked := false
+			err := a.again(c.Context(), func(client *durable.Client) error { return a.cancel(c.Context(), client, args[0], reason, &asked) })
 			return a.runError(err, args[0])
 		},
 	}
@@ -120,12 +122,13 @@ func (a *app) cancelCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) cancel(ctx context.Context, c *durable.Client, id, reason string) error {
+// cancel ends a run; asked notes that it was asked to end, by an earlier attempt perhaps.
+func (a *app) cancel(ctx context.Context, c *durable.Client, id, reason string, asked *bool) error {
 	s, err := c.Get(ctx, id)
 	if err != nil {
 		return err
 	}
-	if s.Status.Ended() {
+	if s.Status.Ended() && !*asked {
 		if err := withdraw(ctx, c, id); err != nil { // which an earlier cancel may not have come to
 			return err
 		}
@@ -137,11 +140,14 @@ func (a *app) cancel(ctx context.Context, c *durable.Client, id, reason string) 
 	if reason == "" {
 		reason = "by " + userName()
 	}
-	if err := c.Terminate(ctx, id, reason, true); err != nil {
-		return err
-	}
-	if s, err = c.Wait(ctx, id); err != nil {
-		return err
+	if !s.Status.Ended() {
+		*asked = true
+		if err := c.Terminate(ctx, id, reason, true); err != nil {
+			return err
+		}
+		if s, err = c.Wait(ctx, id); err != nil {
+			return err
+		}
 	}
 	if s.Status != history.Terminated {
 		return usagef("run %s has ended meanwhile: it is %s", id, scenario.StatusWord(s.Status, 0))

@@ -110,10 +110,18 @@ func (p *progress) text(ev agents.Event) string {
 		if !p.here[ev.Approval] {
 			return "request " + ev.Approval + " was decided elsewhere"
 		}
+	case agents.EventSteered:
+		return steerWords[ev.Text]
 	case agents.EventAgentEnd:
 		return p.agentEnd(ev, failed)
 	}
 	return ""
+}
+
+// steerWords say what an agent was asked for.
+var steerWords = map[string]string{
+	"say": "is told something", "pause": "is paused before its next turn", "resume": "goes on, if it was paused",
+	"stop": "is stopped after this turn", "retry": "asks its model again",
 }
 
 func (p *progress) agentEnd(ev agents.Event, failed string) string {
