@@ -30,13 +30,22 @@ type Listed struct {
 	Started time.Time  `json:"started"`
 	Ended   *time.Time `json:"ended,omitempty"`
 	Waiting int        `json:"waiting"` // requests that nobody has decided
+	// Cost is what the run of an agent that has ended cost, where somebody counts.
+	Cost models.Money `json:"cost,omitzero"`
 }
 
-// ListedOf makes the entry of an instance for which so many requests wait.
+// ListedOf makes the entry of an instance for which so many requests wait. Its cost is
+// known if s has its output.
 func ListedOf(s *durable.State, waiting int) Listed {
 	r := Listed{ID: s.ID, Name: s.Name, Status: StatusWord(s.Status, waiting), Started: s.Created, Waiting: waiting}
 	if r.Status == Running && isPaused(s) {
 		r.Status = Paused
+	}
+	if AgentName(s.Name) != "" && len(s.Output) > 0 {
+		var result struct{ Cost models.Money }
+		if json.Unmarshal(s.Output, &result) == nil { // else it is another version's
+			r.Cost = result.Cost
+		}
 	}
 	if s.Status.Ended() {
 		at := s.Completed

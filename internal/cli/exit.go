@@ -34,7 +34,8 @@ func exitCodesTopic() *cobra.Command {
     1  the run failed, was cancelled or misses an expectation; an eval case failed;
        vet found something
     2  wrong usage: arguments, a wrong scenario, an id that does not exist, exists
-       already or is settled already; or no eval case was run
+       already, or is of something that is settled or has ended; or no eval case was
+       run
     3  a replay diverged from its recording; a run cannot go on with today's code
     4  setup or connection: the store, a model's key, building a program
     5  the evals are inconclusive

@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/models"
 	"github.com/agentrun-dev/agentrun/scenario"
 )
 
@@ -36,7 +38,7 @@ func (a *app) list(ctx context.Context, c *durable.Client) error {
 		waiting[x.Run]++
 	}
 	var runs []scenario.Listed
-	for s, err := range c.Query(ctx, durable.Query{TopLevel: true, Newest: true}) {
+	for s, err := range c.Query(ctx, durable.Query{TopLevel: true, Newest: true, Data: true}) {
 		if err != nil {
 			return err
 		}
@@ -49,11 +51,28 @@ func (a *app) list(ctx context.Context, c *durable.Client) error {
 		a.term.printf("no runs in %s\n", a.store)
 		return nil
 	}
-	return printList(a, runs, []string{"RUN", "NAME", "STATUS", "STARTED", "TOOK", "WAITING"}, func(r scenario.Listed) []string {
+	head := []string{"RUN", "NAME", "STATUS", "STARTED", "TOOK", "WAITING"}
+	counted := slices.ContainsFunc(runs, func(r scenario.Listed) bool { return r.Cost != 0 })
+	if counted {
+		head = append(head, "COST")
+	}
+	return printList(a, runs, head, func(r scenario.Listed) []string {
 		took := "-"
 		if r.Ended != nil {
 			took = seconds(r.Ended.Sub(r.Started))
 		}
-		return []string{r.ID, r.Name, r.Status, moment(r.Started), took, strconv.Itoa(r.Waiting)}
+		row := []string{r.ID, r.Name, r.Status, moment(r.Started), took, strconv.Itoa(r.Waiting)}
+		if counted {
+			row = append(row, costOf(r.Cost))
+		}
+		return row
 	})
+}
+
+// costOf is an amount for people; "-" for none.
+func costOf(m models.Money) string {
+	if m == 0 {
+		return "-"
+	}
+	return m.String()
 }

@@ -34,6 +34,7 @@ type remembered struct {
 	live    bool
 	tags    map[string]string
 	ended   bool
+	paused  bool
 	report  *scenario.Report // as it was found
 }
 
@@ -89,6 +90,9 @@ func (a *app) goOn(ctx context.Context, sc *scenario.Scenario, id string, r *rem
 			}
 		}
 		a.begins(id, sc, r.live)
+		if r.paused {
+			a.term.printf("it is paused, and goes on with: %s\n\n", a.typed("unpause", id))
+		}
 		return a.follow(ctx, s, sc, id)
 	})
 }
@@ -102,7 +106,7 @@ func remember(ctx context.Context, c *durable.Client, id string) (*remembered, e
 	if st.Parent != "" {
 		return nil, usagef("%s is a part of another run; see runs show %s", id, st.Parent)
 	}
-	r := &remembered{name: st.Name, ended: st.Status.Ended(), live: st.Tags[scenario.TagLive] == "true", tags: st.Tags}
+	r := &remembered{name: st.Name, ended: st.Status.Ended(), paused: scenario.ListedOf(st, 0).Status == scenario.Paused, live: st.Tags[scenario.TagLive] == "true", tags: st.Tags}
 	if r.file, err = localTag(st.Tags[scenario.TagScenario]); err != nil {
 		return nil, err
 	}

@@ -162,6 +162,9 @@ func waitsFor(s *durable.State, in *instance) []string {
 	case history.Suspended:
 		return []string{s.ID + ": to be resumed, since it is suspended"}
 	}
+	if in.Status == scenario.Paused {
+		return []string{s.ID + ": to be unpaused"}
+	}
 	if len(in.Executions) == 0 {
 		return nil
 	}

@@ -125,10 +125,11 @@ once more, without tools. To end a run at once: agentrun cancel.
 
 // steer does something to the run of an agent, and says so.
 func (a *app) steer(ctx context.Context, reach func(context.Context, func(*durable.Client) error) error, id, verb, done string, do func(context.Context, *durable.Client, string) error) error {
-	agent, held := "", a.isHeld(ctx)
+	var agent *durable.State
+	held := a.isHeld(ctx)
 	err := reach(ctx, func(c *durable.Client) (err error) {
 		if agent, err = agentOf(ctx, c, id); err == nil {
-			err = do(ctx, c, agent)
+			err = do(ctx, c, agent.ID)
 		}
 		return err
 	})
@@ -142,9 +143,13 @@ func (a *app) steer(ctx context.Context, reach func(context.Context, func(*durab
 		a.term.printf("nobody has %s open now: it counts when the run goes on: %s\n", a.store, a.typed("resume", id))
 	}
 	if a.format != formatTable {
-		return a.printJSON(steered{id, agent, verb})
+		return a.printJSON(steered{id, agent.ID, verb})
 	}
-	return a.printText(agent + " " + done)
+	who := id
+	if agent.ID != id {
+		who = scenario.AgentName(agent.Name) + " (" + agent.ID + ")"
+	}
+	return a.printText(who + " " + done)
 }
 
 // steered is what a verb that steers a run has done.
@@ -165,32 +170,32 @@ func (a *app) isHeld(ctx context.Context) bool {
 
 // agentOf finds the run of an agent: the instance itself, or the one below it that is
 // at work.
-func agentOf(ctx context.Context, c *durable.Client, id string) (string, error) {
+func agentOf(ctx context.Context, c *durable.Client, id string) (*durable.State, error) {
 	s, err := c.Get(ctx, id)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if scenario.AgentName(s.Name) != "" {
-		return id, nil
+		return s, nil
 	}
 	if s.Status.Ended() {
-		return "", fmt.Errorf("%w: %s is %s", agents.ErrEnded, id, scenario.StatusWord(s.Status, 0))
+		return nil, fmt.Errorf("%w: %s is %s", agents.ErrEnded, id, scenario.StatusWord(s.Status, 0))
 	}
 	list, err := agentsBelow(ctx, c, id, nil)
 	switch {
 	case err != nil:
-		return "", err
+		return nil, err
 	case len(list) == 0:
-		return "", usagef("run %s has no agent at work now; see runs show %s", id, id)
+		return nil, usagef("run %s has no agent at work now; see runs show %s", id, id)
 	case len(list) > 1:
 		var parts []string
 		for _, s := range list {
 			parts = append(parts, fmt.Sprintf("%s (%s)", s.ID, scenario.AgentName(s.Name)))
 		}
 		slices.Sort(parts)
-		return "", usagef("run %s has %d agents at work; give the id of one: %s", id, len(list), strings.Join(parts, ", "))
+		return nil, usagef("run %s has %d agents at work; give the id of one: %s", id, len(list), strings.Join(parts, ", "))
 	}
-	return list[0].ID, nil
+	return list[0], nil
 }
 
 // agentsBelow adds the agents that are at work for an instance that is none itself.
