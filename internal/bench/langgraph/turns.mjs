@@ -17,8 +17,9 @@
 // so that checkpoints stay small: what a program does that needs no more of the conversation than
 // its model is sent.
 //
-// It prints a line of JSON for each number of turns: turns, usPerTurn, diskBytesPerTurn (pages in
-// use after a checkpoint of the log, less those before). A run of 100 turns comes first.
+// It prints a line of JSON for each number of turns: turns, usPerTurn, diskBytesPerTurn (pages of
+// the database in use, less those before). A run of 100 turns comes first, so that the log has
+// grown and all code has run.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -79,7 +80,6 @@ const graph = new StateGraph(MessagesAnnotation)
   .compile({ checkpointer: saver });
 
 function bytesInUse() {
-  saver.db.pragma('wal_checkpoint(truncate)');
   const pragma = (name) => saver.db.pragma(name, { simple: true });
   return (pragma('page_count') - pragma('freelist_count')) * pragma('page_size');
 }
