@@ -257,9 +257,11 @@ func (r *run) appendEntry(in memory.Entry) error {
 	}
 	if first := r.state.Head.First; head.Length < r.state.Head.Length+len(in.Messages) || !first.IsZero() && head.First != first {
 		// Somebody deleted it, or its time to live did. What was said is gone, and this append
-		// has begun another one, which must not stay. If others have written to that since, it
-		// is theirs.
-		_, _ = memory.Delete.Call(r.ctx.WithoutCancel(), r.conversation, memory.Deletion{Version: 1})
+		// has begun another one, which must not stay. If others have written to that, it is
+		// theirs.
+		if len(in.Messages) > 0 {
+			_, _ = memory.Delete.Call(r.ctx.WithoutCancel(), r.conversation, memory.Deletion{Version: 1})
+		}
 		return durable.NonRetriable(fmt.Errorf("conversation %s was deleted while the run was under way", r.conversation))
 	}
 	r.state.Head = head

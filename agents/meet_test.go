@@ -121,8 +121,20 @@ func TestRedactPaused(t *testing.T) {
 	if told, err := whilePaused(t, redact); err != nil || len(told) != 2 || strings.Contains(fmt.Sprint(told[1].Messages), "hunter2") {
 		t.Errorf("redacted: %v, the model was told %+v", err, told)
 	}
+	var of *durable.Client
+	var other string
+	anew := func(ctx context.Context, c *durable.Client, id string) error {
+		of, other = c, id
+		return errors.Join(forget(ctx, c, id), conversations.Fork.Send(ctx, c, id, conversations.Head{}))
+	}
 	if told, err := whilePaused(t, forget); err == nil || !strings.Contains(err.Error(), "was deleted") || len(told) != 1 {
 		t.Errorf("deleted: %v, the model was told %+v", err, told)
+	}
+	if told, err := whilePaused(t, anew); err == nil || !strings.Contains(err.Error(), "was deleted") || len(told) != 1 {
+		t.Errorf("begun anew: %v, the model was told %+v", err, told)
+	}
+	if s, there, err := conversations.Conversation.Get(t.Context(), of, other); !there || err != nil || s.Version != 1 {
+		t.Errorf("what somebody has begun anew is %+v, %v, %v", s, there, err)
 	}
 }
 

@@ -149,19 +149,8 @@ func (r *run) boundary() (said bool, err error) {
 	if said, err = r.sayAll(); err != nil || said || !paused || r.ctx.Err() != nil {
 		return said, err
 	}
-	return false, r.lookAgain()
-}
-
-// lookAgain takes up what was edited, redacted or pinned while the run was held, and
-// what others have said in its conversation.
-func (r *run) lookAgain() error {
-	if err := r.append(); err != nil {
-		return err
-	}
-	if r.state.Head.Length == 0 {
-		return durable.NonRetriable(fmt.Errorf("agent %s: conversation %s was deleted while the run was paused", r.agent.config.Name, r.conversation))
-	}
-	return nil
+	// What was edited, redacted or pinned while the run was held counts from now on.
+	return false, r.append()
 }
 
 // sayAll puts what people have said into the conversation, and reports whether there
