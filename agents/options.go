@@ -3,6 +3,8 @@ package agents
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/memory"
@@ -109,8 +111,8 @@ func prepare(input any, opts []CallOption) (runInput, []durable.CallOption, erro
 		}
 		in.Input = string(b)
 	}
-	for key, v := range o.state {
-		b, err := json.Marshal(v)
+	for _, key := range slices.Sorted(maps.Keys(o.state)) {
+		b, err := json.Marshal(o.state[key])
 		if err != nil {
 			return in, nil, fmt.Errorf("value %q of the run's state: %w", key, err)
 		}
