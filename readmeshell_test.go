@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/agentrun-dev/agentrun/models/modeltest"
+	"github.com/agentrun-dev/agentrun/internal/nodeparts"
 )
 
 // shell runs the commands of a document with a store of its own. Where they say 8080 and 8082 they
@@ -85,8 +85,8 @@ func (s *shell) hasNode() bool {
 		if err == nil {
 			_, err = os.Stat("node_modules/@microsoft/durabletask-js/package.json")
 		}
-		if err != nil && os.Getenv(modeltest.RequirePartsEnv) == "1" {
-			s.t.Fatalf("%v and %s=1; run make deps", err, modeltest.RequirePartsEnv)
+		if err != nil && os.Getenv(nodeparts.RequireEnv) == "1" {
+			s.t.Fatalf("%v and %s=1; run make deps", err, nodeparts.RequireEnv)
 		}
 		if err != nil {
 			s.t.Logf("what needs Node.js and its packages is left out; run make deps (%v)", err)

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agentrun-dev/agentrun/models/modeltest"
+	"github.com/agentrun-dev/agentrun/internal/nodeparts"
 )
 
 // node is the program that runs JavaScript.
@@ -24,8 +24,8 @@ func findNode(t *testing.T) node {
 	t.Helper()
 	missing := func(what string) {
 		t.Helper()
-		if os.Getenv(modeltest.RequirePartsEnv) == "1" {
-			t.Fatalf("%s is missing and %s=1; run make deps", what, modeltest.RequirePartsEnv)
+		if os.Getenv(nodeparts.RequireEnv) == "1" {
+			t.Fatalf("%s is missing and %s=1; run make deps", what, nodeparts.RequireEnv)
 		}
 		t.Skipf("%s is missing; run make deps", what)
 	}

@@ -49,7 +49,7 @@ var layers = []layer{
 	{path: "memory", below: []string{"models", "durable"}},
 
 	// These three do not see durable: agents wraps them in activities.
-	{path: "models/modeltest", below: []string{"models"}, support: true},
+	{path: "models/modeltest", below: []string{"models", "internal/nodeparts"}, support: true},
 	{path: "models/...", below: []string{"models", "models/internal/wire"}, fake: true},
 	// What lies under the libraries of providers, and records what they do not tell.
 	{path: "models/internal/wire", below: []string{"models"}, owners: []string{"models/..."}, fake: true},

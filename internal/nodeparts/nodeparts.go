@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// requireEnv turns a missing part from a skip into a failure.
-const requireEnv = "AGENTRUN_REQUIRE_PARTS"
+// RequireEnv names the environment variable that, when it is 1, turns a missing part from a skip into a failure.
+const RequireEnv = "AGENTRUN_REQUIRE_PARTS"
 
 // Find gives node and a script of a package: its path within node_modules. It skips the test if one is missing, or
 // fails it where parts are required.
@@ -17,8 +17,8 @@ func Find(t testing.TB, script string) (node, path string) {
 	t.Helper()
 	missing := func(what string) {
 		t.Helper()
-		if os.Getenv(requireEnv) == "1" {
-			t.Fatalf("%s is missing and %s=1; run make deps", what, requireEnv)
+		if os.Getenv(RequireEnv) == "1" {
+			t.Fatalf("%s is missing and %s=1; run make deps", what, RequireEnv)
 		}
 		t.Skipf("%s is missing; run make deps", what)
 	}

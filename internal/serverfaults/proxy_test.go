@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agentrun-dev/agentrun/models/modeltest"
+	"github.com/agentrun-dev/agentrun/internal/nodeparts"
 )
 
 // toxiproxy is a Toxiproxy server in a process of its own.
@@ -33,8 +33,8 @@ func startProxy(t *testing.T) *toxiproxy {
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/Shopify/toxiproxy/v2/cmd/server")
 	cmd.Dir = "toxiproxy"
 	if out, err := cmd.CombinedOutput(); err != nil {
-		if os.Getenv(modeltest.RequirePartsEnv) == "1" {
-			t.Fatalf("toxiproxy is missing and %s=1: %v\n%s", modeltest.RequirePartsEnv, err, out)
+		if os.Getenv(nodeparts.RequireEnv) == "1" {
+			t.Fatalf("toxiproxy is missing and %s=1: %v\n%s", nodeparts.RequireEnv, err, out)
 		}
 		t.Skipf("toxiproxy cannot be built: %v\n%s", err, out)
 	}

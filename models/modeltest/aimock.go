@@ -17,11 +17,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-)
 
-// RequirePartsEnv names the environment variable that turns a missing part, such as a
-// package of node_modules, from a skip into a failure.
-const RequirePartsEnv = "AGENTRUN_REQUIRE_PARTS"
+	"github.com/agentrun-dev/agentrun/internal/nodeparts"
+)
 
 // TestIDHeader tells aimock which test a request belongs to. It keeps counters and
 // its journal by it.
@@ -48,7 +46,7 @@ func StartAimock(t *testing.T, fixtures ...Fixture) *Aimock {
 // startAimock starts a server that answers 401 to every other key, unless key is "".
 func startAimock(t *testing.T, key string, fixtures ...Fixture) *Aimock {
 	t.Helper()
-	node, cli := findAimock(t)
+	node, cli := nodeparts.Find(t, "@copilotkit/aimock/dist/cli.js")
 	dir := t.TempDir()
 	data, err := json.Marshal(map[string]any{"fixtures": fixtures})
 	if err != nil {
@@ -114,41 +112,6 @@ func watch(out io.Reader, ready chan<- string) {
 		ready <- said.String()
 	}
 	_, _ = io.Copy(io.Discard, out) // after a line too long for the scanner
-}
-
-// findAimock returns the program and its script, or skips.
-func findAimock(t *testing.T) (node, cli string) {
-	t.Helper()
-	missing := func(what string) {
-		t.Helper()
-		if os.Getenv(RequirePartsEnv) == "1" {
-			t.Fatalf("%s is missing and %s=1; run make deps", what, RequirePartsEnv)
-		}
-		t.Skipf("%s is missing; run make deps", what)
-	}
-	root, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
-			break
-		}
-		parent := filepath.Dir(root)
-		if parent == root {
-			missing("the module's root (go.mod)")
-		}
-		root = parent
-	}
-	cli = filepath.Join(root, "node_modules", "@copilotkit", "aimock", "dist", "cli.js")
-	if _, err := os.Stat(cli); err != nil {
-		missing("node_modules/@copilotkit/aimock")
-	}
-	node, err = exec.LookPath("node")
-	if err != nil {
-		missing("node")
-	}
-	return node, cli
 }
 
 var testIDs atomic.Int64
