@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/metrics"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -31,7 +32,8 @@ import (
 // tool, which is Pure, answers at once with another 1 KiB; both messages are in the
 // conversation. The last turn of a run is an answer without a call.
 //
-// us/turn is from the wish to begin to the result. A run of warmTurns before has grown the
+// us/turn is from the wish to begin to the result; p50-us/turn is the median from one model
+// call to the next, which a machine that is busy now and then blurs less. A run of warmTurns before has grown the
 // store's log and run all code once. disk-B/turn is what the database has in use then, after
 // a checkpoint (all pages but free ones), beyond that of a store with such a run alone.
 // heap-MiB is the most that objects took on the heap meanwhile, garbage included; among
@@ -49,6 +51,8 @@ func BenchmarkTurns(b *testing.B) {
 			}
 			n := float64(b.N * turns)
 			b.ReportMetric(float64(sum.took.Nanoseconds())/1e3/n, "us/turn")
+			slices.Sort(sum.turns)
+			b.ReportMetric(float64(sum.turns[len(sum.turns)/2].Nanoseconds())/1e3, "p50-us/turn")
 			b.ReportMetric(float64(sum.used-int64(b.N)*warm)/n, "disk-B/turn")
 			b.ReportMetric(float64(sum.allocs)/n, "allocs/turn")
 			b.ReportMetric(float64(sum.heap)/(1<<20), "heap-MiB")
@@ -128,14 +132,16 @@ const (
 // measured is what runs took.
 type measured struct {
 	took         time.Duration
-	used         int64  // bytes of the database in the end
-	allocs       uint64 // on the heap
-	before, heap uint64 // bytes of objects on the heap, and the most of them
+	turns        []time.Duration // from one model call to the next
+	used         int64           // bytes of the database in the end
+	allocs       uint64          // on the heap
+	before, heap uint64          // bytes of objects on the heap, and the most of them
 }
 
 func (m *measured) add(o measured) {
 	m.took, m.used, m.allocs = m.took+o.took, m.used+o.used, m.allocs+o.allocs
 	m.before, m.heap = o.before, max(m.heap, o.heap)
+	m.turns = append(m.turns, o.turns...)
 }
 
 // speakers is an agent whose model answers at once, in a hub on a file.
@@ -144,8 +150,10 @@ type speakers struct {
 	rt    *durable.Runtime
 	store *sqlite.Store
 	runs  atomic.Int64
-	asked atomic.Uint64 // how often the model was
 	heap  atomic.Uint64 // the most bytes of objects that look found
+
+	mu    sync.Mutex
+	asked []time.Time // when the model was
 
 	// With a gate, the first answer of each run waits until it is opened. held is counted
 	// down by those that wait.
@@ -222,7 +230,11 @@ func (m instant) Generate(_ context.Context, req *models.Request) iter.Seq2[mode
 // answer is the model: the first message says how many turns there are to be, and the
 // last one which was the last.
 func (s *speakers) answer(req *models.Request) (*models.Response, error) {
-	if s.asked.Add(1)%64 == 1 {
+	s.mu.Lock()
+	s.asked = append(s.asked, time.Now())
+	n := len(s.asked)
+	s.mu.Unlock()
+	if n%64 == 1 {
 		s.look()
 	}
 	of, err := parseLine(req.Messages[0].Content)
@@ -332,6 +344,7 @@ func (s *speakers) measure(t testing.TB, work func() error) (m measured) {
 	t.Helper()
 	runtime.GC()
 	s.heap.Store(0)
+	s.asked = nil
 	m.before = s.look()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -341,6 +354,9 @@ func (s *speakers) measure(t testing.TB, work func() error) (m measured) {
 		t.Fatal(err)
 	}
 	m.took = time.Since(began)
+	for i := 1; i < len(s.asked); i++ {
+		m.turns = append(m.turns, s.asked[i].Sub(s.asked[i-1]))
+	}
 	runtime.ReadMemStats(&after)
 	m.allocs = after.Mallocs - before.Mallocs
 	s.look()
