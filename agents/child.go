@@ -125,6 +125,12 @@ func (r *run) callChild(ctx *durable.Context, call models.ToolCall, orchestratio
 	case err != nil:
 		return r.refused(call, reason(err))
 	}
-	ref, err := r.store(models.ToolMessage(call, cmp.Or(text, noOutput)))
-	return called{answer: ref}, err
+	// The limit is no tool's, for it must be the same in a replay.
+	res, whole := tools.Cut(text, tools.DefaultMaxResult), durable.Ref{}
+	if res.Whole != "" {
+		whole = ctx.Store([]byte(res.Whole))
+		res = res.ReadOn(readTool, resultID(whole))
+	}
+	ref, err := r.store(models.ToolMessage(call, res.Content))
+	return called{answer: ref, whole: whole}, err
 }

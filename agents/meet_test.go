@@ -249,3 +249,39 @@ func TestAfterToolLongResult(t *testing.T) {
 		t.Errorf("the conversation is %q", list)
 	}
 }
+
+// What a child gives is cut as any result, and the model can read on in it.
+func TestLongChildResult(t *testing.T) {
+	ctx := t.Context()
+	long := durable.NewOrchestration("long", func(*durable.Context, struct{}) (string, error) {
+		return strings.Repeat("x", tools.DefaultMaxResult) + " end", nil
+	})
+	read := ""
+	m := scripted.Func(func(req *models.Request) (*models.Response, error) {
+		last := req.Messages[len(req.Messages)-1].Content
+		call := models.ToolCall{ID: "1", Name: "long", Arguments: `{}`}
+		switch models.AssistantTurns(req.Messages) {
+		case 0:
+		case 1:
+			_, rest, _ := strings.Cut(last, `with id "`)
+			id, _, _ := strings.Cut(rest, `"`)
+			call = models.ToolCall{ID: "2", Name: "read_result", Arguments: fmt.Sprintf(`{"id":%q,"offset":%d}`, id, tools.DefaultMaxResult)}
+		default:
+			read = last
+			return &models.Response{Finish: models.FinishStop, Message: models.AssistantMessage("done")}, nil
+		}
+		return &models.Response{Finish: models.FinishToolCalls, Message: models.AssistantMessage("", call)}, nil
+	})
+	a := agents.New(agents.Config{Name: "a", Model: "m", Tools: []tools.Tool{agents.OrchestrationTool("long", "", long)}})
+	rt := opened(t, memory.New(), agents.Options{Models: only(m)}, a)
+	id, err := a.Schedule(ctx, rt.Client(), "go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Wait(ctx, rt.Client(), id); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(messages(t, rt.Client(), id)[2].Content); n > tools.DefaultMaxResult+200 || !strings.HasPrefix(read, " end\n") {
+		t.Errorf("the model was shown %d bytes, and then %q", n, read)
+	}
+}

@@ -78,6 +78,9 @@ func (d *definition) render(out any) (Result, error) {
 	return tidy(Result{Content: text}, d.maxResult), nil
 }
 
+// Cut makes a result of a text as [Tool.Call] does with a limit of so many bytes.
+func Cut(text string, limit int) Result { return tidy(Result{Content: text}, limit) }
+
 // Fit makes of a result what [Tool.Call] would have given if the function had returned it: for runners that let
 // others see a result, or change it, before the model does. Where r was cut, the whole counts; Changes stay.
 func (t Tool) Fit(r Result) Result {
