@@ -120,6 +120,9 @@ func (a *Agent) toolsetActivity(o *Options, e tools.Effect) durable.Definition {
 		if err != nil && ctx.Err() != nil {
 			return toolAnswer{}, err
 		}
+		if err == nil && e.Repeatable() && !t.Effect().Repeatable() { // since the model asked for it
+			err = fmt.Errorf("tool %s has become %s, so it was not called: call it again", t.Name(), t.Effect())
+		}
 		if err != nil { // the tool was not called
 			_, mc, failed := a.toolCall(ctx, in)
 			if failed != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/durable/history"
 	"github.com/agentrun-dev/agentrun/durable/store/memory"
 	"github.com/agentrun-dev/agentrun/models"
 	"github.com/agentrun-dev/agentrun/models/scripted"
@@ -138,5 +139,66 @@ func TestToolsetUnsafe(t *testing.T) {
 		if err := rt.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// changing is a toolset whose tool has another effect from the nth time on that it is
+// asked.
+type changing struct {
+	asked    atomic.Int32
+	from     int32
+	old, now tools.Tool
+}
+
+func (*changing) Name() string { return "remote" }
+func (c *changing) Tools(context.Context) ([]tools.Tool, error) {
+	if c.asked.Add(1) >= c.from {
+		return []tools.Tool{c.now}, nil
+	}
+	return []tools.Tool{c.old}, nil
+}
+
+// TestToolsetBecomesUnsafe: what a server says in the middle of a run can make a tool's
+// calls stricter, and never laxer.
+func TestToolsetBecomesUnsafe(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		old, now tools.Option
+		from     int32 // 1 begins the run, 2 looks at a call, 3 makes it
+		activity string
+		called   bool
+	}{
+		{"before the call", tools.Idempotent(), tools.Unsafe(), 2, "tool:a/*", true},
+		{"between the check and the call", tools.Pure(), tools.Unsafe(), 3, "tool:a/*pure", false},
+		{"it becomes pure", tools.Unsafe(), tools.Pure(), 2, "tool:a/*", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctx, called := t.Context(), false
+			tool := func(o tools.Option) tools.Tool {
+				return raw(t, "pay", func(context.Context) (string, error) { called = true; return "paid", nil }, o)
+			}
+			a := agents.New(agents.Config{Name: "a", Model: "m", Toolsets: []tools.Toolset{&changing{from: c.from, old: tool(c.old), now: tool(c.now)}}})
+			m := turns(answer("", "", models.ToolCall{ID: "1", Name: "pay"}), say("done"))
+			rt := opened(t, memory.New(), agents.Options{Models: only(m)}, a)
+			id, err := a.Schedule(ctx, rt.Client(), "go")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.Wait(ctx, rt.Client(), id); err != nil {
+				t.Fatal(err)
+			}
+			activity := ""
+			for ev, err := range rt.Client().History(ctx, id, "") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if ev.Kind == history.TaskScheduled && strings.HasPrefix(ev.Name, "tool:") {
+					activity = ev.Name
+				}
+			}
+			if activity != c.activity || called != c.called {
+				t.Errorf("the call was one of %s, made: %v", activity, called)
+			}
+		})
 	}
 }

@@ -291,6 +291,9 @@ func (a *Agent) check(ctx context.Context, m Manifest, call models.ToolCall, fin
 	}
 	if c.Toolset = spec.Toolset; c.Toolset != "" {
 		e := spec.Effect // as the run knows it: a server must not make a tool repeatable in the middle
+		if !t.Effect().Repeatable() {
+			e = t.Effect() // but it may say that it is not any more
+		}
 		c.Effect = &e
 	}
 	return c, nil
