@@ -129,7 +129,9 @@ func (r *run) next() (done bool, err error) {
 	}
 	// What was said before the run's answer was recorded has not been answered.
 	said, err := r.boundary()
-	return !said || r.state.Result.Stop != "", err
+	// A run that would fail for one more turn has its answer: it keeps that.
+	spent := r.state.Result.Turns >= r.manifest.MaxTurns && r.manifest.OnMaxTurns == MaxTurnsFail
+	return !said || spent || r.state.Result.Stop != "", err
 }
 
 // run is a run in one execution.

@@ -285,3 +285,31 @@ func TestLongChildResult(t *testing.T) {
 		t.Errorf("the model was shown %d bytes, and then %q", n, read)
 	}
 }
+
+// What is said while a run's last turn is under way does not cost it its answer.
+func TestSayInLastTurn(t *testing.T) {
+	ctx := t.Context()
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	m := scripted.Func(func(*models.Request) (*models.Response, error) {
+		close(begun)
+		<-goOn
+		return &models.Response{Finish: models.FinishStop, Message: models.AssistantMessage("the answer")}, nil
+	})
+	a := agents.New(agents.Config{Name: "a", Model: "m", MaxTurns: 1})
+	rt := opened(t, memory.New(), agents.Options{Models: only(m)}, a)
+	id, err := a.Schedule(ctx, rt.Client(), "go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	if err := agents.Say(ctx, rt.Client(), id, "thanks"); err != nil {
+		t.Fatal(err)
+	}
+	close(goOn)
+	if got, err := a.Wait(ctx, rt.Client(), id); err != nil || got.Text != "the answer" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if list := conversation(t, rt.Client(), id); len(list) != 3 || list[2] != "user: thanks" {
+		t.Errorf("the conversation is %q", list)
+	}
+}

@@ -31,7 +31,8 @@ const (
 )
 
 // Say puts a message into a run under way. Its model is told before its next turn; a
-// run whose model was about to be done goes on because of it. input is as for
+// run whose model was about to be done goes on because of it, unless it has no turn left
+// and would fail. input is as for
 // [Agent.Call]. Of several, the order is that in which they arrive.
 //
 // Like the others that steer a run, it returns when the wish is on disk, and fails for
