@@ -33,7 +33,8 @@ type Guardrail struct {
 	Tools []string
 	// Beside lets one OnInput check while the model is asked for its first turn, of
 	// which nothing is kept or done until the check has passed. Such a guardrail
-	// cannot rewrite: the model has read the input already.
+	// cannot rewrite: the model has read the input already. Input that does not pass is
+	// redacted in the conversation.
 	Beside bool
 	// Check decides. It may be called more than once for the same thing, and from many
 	// goroutines. An error is tried again as a model call is ([Config].Retry); if it

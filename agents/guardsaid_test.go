@@ -2,12 +2,15 @@ package agents_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/durable/store/memory"
 	"github.com/agentrun-dev/agentrun/models"
 	"github.com/agentrun-dev/agentrun/models/scripted"
 	"github.com/agentrun-dev/agentrun/tools"
@@ -136,5 +139,44 @@ func TestGuardBesideGivesUp(t *testing.T) {
 	}
 	if err := rt.Close(); err != nil || !given.Load() {
 		t.Errorf("the model was not given up, %v", err)
+	}
+}
+
+// Input that a guardrail beside the turn has blocked, or could not check, is not told to
+// the model by the next run in the conversation.
+func TestBesideBlockedIsNotTold(t *testing.T) {
+	ctx := t.Context()
+	var told []string
+	m := scripted.Func(func(req *models.Request) (*models.Response, error) {
+		told = nil
+		for _, m := range req.Messages {
+			told = append(told, m.Content)
+		}
+		return &models.Response{Finish: models.FinishStop, Message: models.AssistantMessage("done")}, nil
+	})
+	a := agents.New(agents.Config{Name: "a", Model: "m", Retry: quick, Guardrails: []agents.Guardrail{{Name: "words", On: agents.OnInput, Beside: true,
+		Check: func(_ context.Context, in agents.GuardInput) (agents.Verdict, error) {
+			switch in.Text {
+			case "evil":
+				return agents.Block("no"), nil
+			case "unclear":
+				return agents.Verdict{}, errors.New("the checker is away")
+			}
+			return agents.Allow(), nil
+		}}}})
+	rt := opened(t, memory.New(), agents.Options{Models: only(m)}, a)
+	for _, c := range []struct {
+		said, err string
+	}{{"hello", ""}, {"evil", "blocked the run on its input: guardrail words: no"}, {"unclear", "the checker is away"}, {"go on", ""}} {
+		id, err := a.Schedule(ctx, rt.Client(), c.said, agents.InConversation("chat"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Wait(ctx, rt.Client(), id); c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
+			t.Errorf("%q ended with %v", c.said, err)
+		}
+	}
+	if want := []string{"hello", "done", "[redacted]", "[redacted]", "go on"}; !slices.Equal(told, want) {
+		t.Errorf("the model was told %q", told)
 	}
 }

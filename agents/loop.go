@@ -142,6 +142,7 @@ type run struct {
 	manifest     Manifest
 	state        loopState
 	calls        int // of tools, in this execution
+	inputAt      int // where the input is in the conversation, if this is the first execution
 }
 
 // begin takes up the state of the last execution, or fixes the manifest and says
@@ -194,9 +195,12 @@ func (r *run) hear(in runInput) error {
 		}
 	}
 	if r.conversation != "" {
-		return r.append(r.state.Input)
+		err = r.append(r.state.Input)
+	} else {
+		err = r.beginConversation(r.state.Input)
 	}
-	return r.beginConversation(r.state.Input)
+	r.inputAt = r.state.Head.Length - 1
+	return err
 }
 
 func (r *run) storeValues(values map[string]json.RawMessage) (durable.Ref, error) {

@@ -55,13 +55,22 @@ func (r *run) chat(before beforeAnswer) (chatAnswer, error) {
 	if check == nil {
 		return ans, err
 	}
-	switch g, failed := check.Await(); {
-	case failed != nil:
-		return ans, failed
-	case g.blocked != "":
-		return ans, r.blocked(OnInput, g.blocked)
+	g, failed := check.Await()
+	if g.blocked != "" {
+		failed = r.blocked(OnInput, g.blocked)
+	}
+	if failed != nil {
+		return ans, errors.Join(failed, r.takeBackInput())
 	}
 	return ans, err
+}
+
+// takeBackInput redacts what the user said, since it did not pass: the next run in the
+// conversation must not be told it unchecked. This run's history has it.
+func (r *run) takeBackInput() error {
+	_, err := memory.Redact.Call(r.ctx.WithoutCancel(), r.conversation,
+		memory.Redaction{At: []int{r.inputAt}, By: r.agent.config.Name, Reason: "it has not passed the guardrails on the input"})
+	return err
 }
 
 // ask makes the model call: when its quota allows, again when people want it or its
