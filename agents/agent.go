@@ -98,7 +98,9 @@ type Config struct {
 	// "": as text, with their names.
 	Others memory.Others
 	// Retry says how a model call that failed is tried again; nil: 5 attempts, with
-	// waits from a second to half a minute between them, for failures that can pass.
+	// waits from a second to half a minute between them, for failures that can pass. Its
+	// function is asked within the step, about the step's own error, a *[models.Error] for
+	// instance.
 	Retry *durable.RetryPolicy
 	// OnDeploy is what a run under way does in a program whose agent has another
 	// [Manifest] than the run began with; "": it keeps to its own, [Pin].

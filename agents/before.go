@@ -27,7 +27,7 @@ type beforeAnswer struct {
 // beforeActivity asks InstructionsFunc, Enabled and StopWhen. It is a step of its own,
 // so that what a model was told can be made again from the history.
 func (a *Agent) beforeActivity() durable.Definition {
-	return durable.NewActivity(beforePrefix+a.config.Name, func(ctx context.Context, in beforeInput) (beforeAnswer, error) {
+	return step(a, beforePrefix+a.config.Name, func(ctx context.Context, in beforeInput) (beforeAnswer, error) {
 		if in.Successor != "" {
 			return beforeAnswer{}, a.hasSuccessor(in.Successor)
 		}

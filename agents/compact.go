@@ -42,7 +42,7 @@ type compactAnswer struct {
 // compactActivity leaves out old results, or asks a model for one summary. It is a
 // step of its own, so that a summary that was paid for is not asked for again.
 func (a *Agent) compactActivity(o *Options) durable.Definition {
-	return durable.NewActivity(compactPrefix+a.config.Name, func(ctx context.Context, in compactInput) (ans compactAnswer, err error) {
+	return step(a, compactPrefix+a.config.Name, func(ctx context.Context, in compactInput) (ans compactAnswer, err error) {
 		load := func(r durable.Ref) ([]byte, error) { return durable.Load(ctx, r) }
 		m, err := loadManifest(load, in.Manifest)
 		if err != nil {

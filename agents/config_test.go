@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/durable/store/memory"
 	"github.com/agentrun-dev/agentrun/models"
 	"github.com/agentrun-dev/agentrun/models/scripted"
 	"github.com/agentrun-dev/agentrun/prompts"
@@ -251,5 +253,65 @@ func TestToolset(t *testing.T) {
 	last := seen[2].Messages
 	if last[2].Content != "seen" || !strings.Contains(last[4].Content, "not there any more") {
 		t.Errorf("told %+v", last)
+	}
+}
+
+// TestRetryFunction: it is asked about a step's own error, once for each failure.
+func TestRetryFunction(t *testing.T) {
+	ctx := t.Context()
+	var asked []models.ErrorKind
+	m := scripted.Func(func(*models.Request) (*models.Response, error) {
+		if len(asked) == 0 {
+			return nil, &models.Error{Kind: models.KindUnreachable, Message: "not now"}
+		}
+		return nil, &models.Error{Kind: models.KindTimeout, Message: "too late"}
+	})
+	a := agents.New(agents.Config{Name: "a", Model: "m", Retry: &durable.RetryPolicy{MaxAttempts: 9, Retry: func(err error) bool {
+		asked = append(asked, models.KindOf(err))
+		return models.KindOf(err) == models.KindUnreachable
+	}}})
+	rt := opened(t, memory.New(), agents.Options{Models: only(m)}, a)
+	id, err := a.Schedule(ctx, rt.Client(), "go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Wait(ctx, rt.Client(), id); err == nil || !strings.Contains(err.Error(), "too late") || !slices.Equal(asked, []models.ErrorKind{models.KindUnreachable, models.KindTimeout}) {
+		t.Errorf("asked about %v; it ended with %v", asked, err)
+	}
+}
+
+// TestRetryFunctionChanged: a program whose function would decide otherwise goes on with
+// a run after a failure of which another one has decided.
+func TestRetryFunctionChanged(t *testing.T) {
+	ctx, disk := t.Context(), memory.New()
+	config := func(again bool) agents.Config {
+		return agents.Config{Name: "a", Model: "m", Retry: &durable.RetryPolicy{MaxAttempts: 9, Retry: func(error) bool { return again }}}
+	}
+	in, asked := make(chan struct{}), 0
+	failing := scripted.Func(func(*models.Request) (*models.Response, error) {
+		return nil, &models.Error{Kind: models.KindUnreachable, Message: "not now"}
+	})
+	hanging := func(ctx context.Context, _ string) (models.Model, error) {
+		if asked++; asked == 1 {
+			return failing, nil
+		}
+		close(in)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	a := agents.New(config(true))
+	rt := opened(t, disk, agents.Options{Models: hanging}, a)
+	id, err := a.Schedule(ctx, rt.Client(), "go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-in
+	if err := rt.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a = agents.New(config(false))
+	rt = opened(t, disk.Reopen(), agents.Options{Models: only(turns(say("done")))}, a)
+	if got, err := a.Wait(ctx, rt.Client(), id); err != nil || got.Text != "done" {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }

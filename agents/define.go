@@ -47,6 +47,23 @@ func Define(o Options, list ...*Agent) durable.Definition {
 	return durable.Bundle(d.defs...)
 }
 
+// step makes an activity that is tried again as [Config].Retry says. Its function is
+// asked here, where the answer is recorded with the failure: asked by the loop, it could
+// make newer code take other steps than the history has.
+func step[In, Out any](a *Agent, name string, f func(context.Context, In) (Out, error), opts ...durable.ActivityOption) durable.Definition {
+	again := a.config.Retry.Retry
+	if again == nil {
+		return durable.NewActivity(name, f, opts...)
+	}
+	return durable.NewActivity(name, func(ctx context.Context, in In) (Out, error) {
+		out, err := f(ctx, in)
+		if err != nil && ctx.Err() == nil && !again(err) {
+			err = durable.NonRetriable(err)
+		}
+		return out, err
+	}, opts...)
+}
+
 type definer struct {
 	options *Options
 	defs    []durable.Definition

@@ -139,7 +139,7 @@ type guardInput struct {
 }
 
 func (a *Agent) guardActivity() durable.Definition {
-	return durable.NewActivity(guardPrefix+a.config.Name, func(ctx context.Context, in guardInput) (Verdict, error) {
+	return step(a, guardPrefix+a.config.Name, func(ctx context.Context, in guardInput) (Verdict, error) {
 		g := a.guards[in.Guardrail]
 		switch {
 		case g == nil && a.config.OnDeploy == Adopt:

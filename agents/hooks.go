@@ -116,7 +116,7 @@ type hookInput struct {
 
 // hookActivity calls the hooks of a run's start and end.
 func (a *Agent) hookActivity(o *Options) durable.Definition {
-	return durable.NewActivity(hookPrefix+a.config.Name, func(ctx context.Context, in hookInput) (struct{}, error) {
+	return step(a, hookPrefix+a.config.Name, func(ctx context.Context, in hookInput) (struct{}, error) {
 		info, _ := durable.Info(ctx)
 		load := func(r durable.Ref) ([]byte, error) { return durable.Load(ctx, r) }
 		s, err := in.State.read(memory.Loader(load), a.config.Name, info.Instance)

@@ -152,8 +152,10 @@ func (r *run) begin(in runInput) (err error) {
 		r.state = *in.State
 		return r.loadManifest()
 	}
+	retry := *r.agent.config.Retry
+	retry.Retry = nil // asked by the step, see there
 	r.state.Manifest, err = durable.CallActivity[durable.Ref](r.ctx, manifestPrefix+r.agent.config.Name,
-		manifestInput{in.overrides, ownTags(r.ctx.Tags())}, durable.WithRetry(*r.agent.config.Retry))
+		manifestInput{in.overrides, ownTags(r.ctx.Tags())}, durable.WithRetry(retry))
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (r *run) retry() durable.CallOption {
 	m := r.manifest.Retry
 	return durable.WithRetry(durable.RetryPolicy{
 		MaxAttempts: m.MaxAttempts, FirstInterval: m.FirstInterval, Backoff: m.Backoff, MaxInterval: m.MaxInterval,
-		Timeout: m.Timeout, Retry: r.agent.config.Retry.Retry,
+		Timeout: m.Timeout,
 	})
 }
 
@@ -235,7 +235,7 @@ func RunTags(ctx context.Context) map[string]string {
 // manifestActivity stores the manifest. It is a step of its own, so that a replay
 // by newer code finds the manifest that the run began with.
 func (a *Agent) manifestActivity(o *Options) durable.Definition {
-	return durable.NewActivity(manifestPrefix+a.config.Name, func(ctx context.Context, in manifestInput) (durable.Ref, error) {
+	return step(a, manifestPrefix+a.config.Name, func(ctx context.Context, in manifestInput) (durable.Ref, error) {
 		m, err := a.manifest(ctx, o, in.overrides, in.Tags, nil)
 		if err != nil {
 			return durable.Ref{}, fmt.Errorf("agent %s: %w", a.config.Name, err)

@@ -73,7 +73,7 @@ type checkedCall struct {
 // chatActivity is one turn of the agent's model. It changes nothing in the world,
 // so a crash may repeat it as long as its answer is not on disk.
 func (a *Agent) chatActivity(o *Options) durable.Definition {
-	return durable.NewActivity(chatPrefix+a.config.Name, func(ctx context.Context, in chatInput) (chatAnswer, error) {
+	return step(a, chatPrefix+a.config.Name, func(ctx context.Context, in chatInput) (chatAnswer, error) {
 		load := func(r durable.Ref) ([]byte, error) { return durable.Load(ctx, r) }
 		m, err := loadManifest(load, in.Manifest)
 		if err != nil {

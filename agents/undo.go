@@ -76,7 +76,7 @@ func (a *Agent) undoActivity(o *Options, e tools.Effect) durable.Definition {
 		}
 		return undo, nil
 	}
-	return durable.NewActivity(a.undoName(e), func(ctx context.Context, in toolInput) (toolAnswer, error) {
+	return step(a, a.undoName(e), func(ctx context.Context, in toolInput) (toolAnswer, error) {
 		t, err := find(ctx, in)
 		if err != nil {
 			return toolAnswer{}, err
