@@ -27,7 +27,7 @@ const (
 	Fail DeployAction = "fail"
 )
 
-// ErrManifestChanged is in the text of the failure of a run that was not to go on
+// ErrManifestChanged is wrapped by the failure of a run that was not to go on
 // with a changed agent.
 var ErrManifestChanged = errors.New("the agent has changed since the run began")
 

@@ -3,6 +3,7 @@ package agents_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -175,6 +176,9 @@ func TestDeploy(t *testing.T) {
 			case c.err != "":
 				if err == nil || !strings.Contains(err.Error(), c.err) {
 					t.Errorf("got %+v, %v, want %q", got, err, c.err)
+				}
+				if want := agents.ErrManifestChanged; strings.HasPrefix(c.err, want.Error()) && !errors.Is(err, want) {
+					t.Errorf("%v is not %v", err, want)
 				}
 				return
 			case err != nil || got.Text != "done" || got.Turns != 3 || got.ToolCalls != 2:

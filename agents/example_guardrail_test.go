@@ -2,6 +2,7 @@ package agents_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"strings"
@@ -45,7 +46,7 @@ func ExampleGuardrail() {
 		switch {
 		case err == nil:
 			fmt.Println(got.Text)
-		case strings.Contains(err.Error(), agents.ErrBlocked.Error()):
+		case errors.Is(err, agents.ErrBlocked):
 			fmt.Println("blocked, since", err.Error()[strings.LastIndex(err.Error(), ": ")+2:])
 		default:
 			log.Fatal(err)

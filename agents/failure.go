@@ -10,8 +10,12 @@ import (
 	"github.com/agentrun-dev/agentrun/models"
 )
 
-// failures are the errors of a model turn that a run decides by.
+// failures are the errors of a model turn that a run decides by, and those of runs that
+// their callers can tell apart.
 var failures = durable.Bundle(
+	durable.ErrorValue("agentrun.MaxTurns", ErrMaxTurns),
+	durable.ErrorValue("agentrun.Blocked", ErrBlocked),
+	durable.ErrorValue("agentrun.ManifestChanged", ErrManifestChanged),
 	durable.ErrorType[*tooLongError]("agentrun.TooLong"),
 	durable.ErrorType[*pushedBackError]("agentrun.PushedBack"),
 )

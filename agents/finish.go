@@ -10,7 +10,9 @@ import (
 	"github.com/agentrun-dev/agentrun/models"
 )
 
-// ErrMaxTurns is in the text of the failure of a run that used up its turns.
+// ErrMaxTurns is wrapped by the failure of a run that used up its turns. Like the other
+// errors of runs, it is found by errors.Is where the agents are defined, and elsewhere
+// only in the text.
 var ErrMaxTurns = errors.New("the agent used up its turns")
 
 // MaxTurnsAction is what happens to a run that has used up its turns.

@@ -82,7 +82,7 @@ func Rewrite(text string) Verdict { return Verdict{verdictRewrite, text} }
 // approve, and is blocked otherwise.
 func AskPerson(question string) Verdict { return Verdict{verdictAsk, question} }
 
-// ErrBlocked is in the text of the failure of a run that a guardrail stopped.
+// ErrBlocked is wrapped by the failure of a run that a guardrail stopped.
 var ErrBlocked = errors.New("a guardrail blocked the run")
 
 // ManifestGuardrail is a guardrail as a run knows it.

@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -75,7 +76,8 @@ func (a *Agent) Run(ctx context.Context, rt *Runtime, input any, opts ...CallOpt
 		}
 		for ev, err := range Follow(ctx, rt.Client(), id, "") {
 			if err == nil && ev.Kind == EventEnd && ev.Error != "" {
-				err = fmt.Errorf("agent %s: %s", a.config.Name, ev.Error)
+				_, err = a.Wait(ctx, rt.Client(), id) // it says more than the text
+				err = cmp.Or(err, fmt.Errorf("agent %s: %s", a.config.Name, ev.Error))
 			}
 			if !yield(ev, err) || err != nil {
 				return
