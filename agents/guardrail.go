@@ -24,6 +24,9 @@ const (
 
 // Guardrail checks what goes into an agent, into its tools, or comes out. Each check
 // is a step of its own: what it found is recorded, and not asked for again.
+//
+// Whoever follows a run sees what its model writes as it comes, before a guardrail
+// OnOutput has checked it. [Result].Text and the conversation have what passed.
 type Guardrail struct {
 	// Name is what histories and people are told: letters, digits, "-" and "_", at
 	// most 64; unique within the agent.
@@ -53,17 +56,19 @@ type GuardInput struct {
 
 // Verdict is what a guardrail has found. The zero value lets pass.
 type Verdict struct {
-	Action verdictAction `json:"action,omitempty"`
+	Action VerdictAction `json:"action,omitempty"`
 	// Text is the reason of a block, the question to people, or what to go on with.
 	Text string `json:"text,omitempty"`
 }
 
-type verdictAction string
+// VerdictAction says what a [Verdict] does; "" lets pass.
+type VerdictAction string
 
+// What [Block], [Rewrite] and [AskPerson] do.
 const (
-	verdictBlock   verdictAction = "block"
-	verdictRewrite verdictAction = "rewrite"
-	verdictAsk     verdictAction = "ask"
+	VerdictBlock   VerdictAction = "block"
+	VerdictRewrite VerdictAction = "rewrite"
+	VerdictAsk     VerdictAction = "ask"
 )
 
 // Allow lets pass.
@@ -71,16 +76,16 @@ func Allow() Verdict { return Verdict{} }
 
 // Block stops: a run fails with [ErrBlocked], and a call is not made, of which the
 // model is told the reason.
-func Block(reason string) Verdict { return Verdict{verdictBlock, reason} }
+func Block(reason string) Verdict { return Verdict{VerdictBlock, reason} }
 
 // Rewrite goes on with other text. What was there before is only in the history.
 // Rewritten arguments must fit the tool, a structured answer its schema, and neither
 // input nor answer may become empty.
-func Rewrite(text string) Verdict { return Verdict{verdictRewrite, text} }
+func Rewrite(text string) Verdict { return Verdict{VerdictRewrite, text} }
 
 // AskPerson lets people decide, as they do about approvals: it passes when they
 // approve, and is blocked otherwise.
-func AskPerson(question string) Verdict { return Verdict{verdictAsk, question} }
+func AskPerson(question string) Verdict { return Verdict{VerdictAsk, question} }
 
 // ErrBlocked is wrapped by the failure of a run that a guardrail stopped.
 var ErrBlocked = errors.New("a guardrail blocked the run")
@@ -155,7 +160,7 @@ func (a *Agent) guardActivity() durable.Definition {
 		if err != nil {
 			return Verdict{}, fmt.Errorf("guardrail %s: %w", g.Name, err)
 		}
-		if v.Action == verdictRewrite {
+		if v.Action == VerdictRewrite {
 			err = a.checkRewrite(ctx, g, in, v.Text)
 		}
 		return v, err
@@ -233,12 +238,12 @@ func (r *run) guard(ctx *durable.Context, on Checkpoint, in guardInput, beside b
 			return out, err
 		}
 		switch v.Action {
-		case verdictRewrite:
+		case VerdictRewrite:
 			out.text = &v.Text
-		case verdictBlock:
+		case VerdictBlock:
 			out.blocked = g.Name + ": " + v.Text
 			return out, nil
-		case verdictAsk:
+		case VerdictAsk:
 			if out.blocked, err = r.askGuard(ctx, g, in, v.Text); err != nil || out.blocked != "" {
 				return out, err
 			}
