@@ -3,6 +3,7 @@ package agents_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/agentrun-dev/agentrun/agents"
 	"github.com/agentrun-dev/agentrun/durable"
+	"github.com/agentrun-dev/agentrun/durable/durabletest"
 	"github.com/agentrun-dev/agentrun/durable/store/memory"
 	"github.com/agentrun-dev/agentrun/models"
 	"github.com/agentrun-dev/agentrun/models/scripted"
@@ -179,4 +181,25 @@ func TestBesideBlockedIsNotTold(t *testing.T) {
 	if want := []string{"hello", "done", "[redacted]", "[redacted]", "go on"}; !slices.Equal(told, want) {
 		t.Errorf("the model was told %q", told)
 	}
+}
+
+// TestBesideBlockedCrash crashes such a run everywhere: it ends the same way.
+func TestBesideBlockedCrash(t *testing.T) {
+	g := agents.Guardrail{Name: "words", On: agents.OnInput, Beside: true, Check: byWord(agents.OnInput).Check}
+	a := agents.New(agents.Config{Name: "a", Model: "m", Retry: quickRetry, Guardrails: []agents.Guardrail{g}})
+	defs := []durable.Definition{agents.Define(agents.Options{Models: only(turns(say("done")))}, a)}
+	durabletest.CrashEverywhere(t, defs, func(ctx context.Context, env *durabletest.Env) (string, error) {
+		id, err := a.Schedule(ctx, env.Client(), "a bomb", agents.InConversation("chat"))
+		if err != nil {
+			return "", err
+		}
+		if _, err := a.Wait(ctx, env.Client(), id); !errors.Is(err, agents.ErrBlocked) {
+			return "", fmt.Errorf("it ended with %w", err)
+		}
+		list := messages(t, env.Client(), "chat")
+		if len(list) != 1 || list[0].Content != "[redacted]" {
+			return "", fmt.Errorf("the conversation is %+v", list)
+		}
+		return "", nil
+	})
 }
