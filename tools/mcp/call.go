@@ -40,7 +40,7 @@ func (r *remote) call(ctx context.Context, arguments json.RawMessage) (tools.Res
 			return tools.Result{}, s.failed("call "+r.name, ctx.Err()) // what it means, package tools knows
 		}
 		if answer, ok := errors.AsType[*jsonrpc.Error](err); ok && d.answered() && !errors.Is(err, sdk.ErrConnectionClosed) {
-			return tools.Result{}, s.failed("tool "+r.name, errors.New(clip(answer.Message, 4<<10)))
+			return tools.Result{}, s.failed("tool "+r.name, errors.New(s.clean(answer.Message, 4<<10)))
 		}
 		failure := s.failed("call "+r.name, err)
 		// Turned away it was by a proxy, or for want of a key; unreadable is what is not in the protocol.

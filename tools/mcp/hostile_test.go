@@ -116,6 +116,26 @@ func TestStart(t *testing.T) {
 	if _, err := s.Tools(t.Context()); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("%v", err)
 	}
+	// What is secret by its name only.
+	const key = "sk-0123456789abcdef"
+	t.Setenv("THEIR_API_KEY", key)
+	for name, more := range map[string]StdioServer{
+		"inherited": {InheritEnv: true},
+		"flag":      {Args: []string{"--api-key", key}},
+		"option":    {Args: []string{"--token=" + key}},
+	} {
+		via := as(t, "crash")
+		via.Env = append(via.Env, fileEnv+"="+file)
+		via.Args, via.InheritEnv = more.Args, more.InheritEnv
+		_, err := open(t, via, Options{}).Tools(t.Context())
+		if err == nil || strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), "***") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	via.Env = append(via.Env, "X="+key)
+	if got := open(t, via, Options{}).clean(strings.Repeat("x", 290)+key, 300); strings.Contains(got, key[:4]) {
+		t.Errorf("half of a key is left where a text was cut: %s", got)
+	}
 	if got := index(t, open(t, as(t, "strict"), Options{})); len(got) != 1 {
 		t.Errorf("a server that knows the older greeting only: %v", got)
 	}

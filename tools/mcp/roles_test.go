@@ -80,7 +80,7 @@ var roles = map[string]func(){
 	"garbage": func() { fmt.Println("Listening…"); serve(func(message) any { return page("") }) },
 	"crash": func() {
 		jot("started")
-		fmt.Fprintf(os.Stderr, "reading\nno config with password %s\n\n", os.Getenv("PASSWORD"))
+		fmt.Fprintf(os.Stderr, "reading\nno config with password %s%s %s\n\n", os.Getenv("PASSWORD"), os.Getenv("THEIR_API_KEY"), os.Args[1:])
 		os.Exit(1)
 	},
 	// It ends when the first thing it hears is not what it knows.

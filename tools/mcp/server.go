@@ -204,6 +204,12 @@ func (s *Server) failed(what string, err error) error {
 	return &serverError{server: s.name, what: what, err: err, text: scrub(err.Error(), s.via.secrets())}
 }
 
+// clean cuts a text of the server for an error. Secrets are taken out first: half of one, which a cut leaves, is not
+// known any more.
+func (s *Server) clean(text string, limit int) string {
+	return clip(scrub(text, s.via.secrets()), limit)
+}
+
 // serverError keeps what an error is, for errors.Is, but not what it says.
 type serverError struct {
 	server, what, text string

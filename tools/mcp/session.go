@@ -107,7 +107,7 @@ func (s *Server) connect(ctx context.Context) (*session, error) {
 		last = errClosed
 	}
 	if line := s.stderr.lastLine(); line != "" {
-		last = fmt.Errorf("%w (the last line of its standard error: %s)", last, line)
+		last = fmt.Errorf("%w (the last line of its standard error: %s)", last, s.clean(line, 300))
 	}
 	return nil, s.failed("connect", last)
 }

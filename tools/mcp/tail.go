@@ -37,8 +37,7 @@ func (t *tail) String() string {
 // lastLine gives the last line with something in it, "" if there is none.
 func (t *tail) lastLine() string {
 	text := strings.TrimSpace(t.String())
-	line := strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
-	return clip(line, 300)
+	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
 }
 
 // clip cuts a text that a server has written to what belongs into an error.

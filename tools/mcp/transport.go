@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -26,14 +27,16 @@ type Transport interface {
 // StdioServer is a server that runs as a child process and speaks through its pipes. Its process, and those that it
 // starts, are a process group of their own (but on Windows) which ends with the connection.
 type StdioServer struct {
-	// Command is looked up in PATH; Args are its arguments.
+	// Command is looked up in PATH; Args are its arguments. The values of those that are called key, token, password
+	// and the like ("--api-key=…", "--token …") count as secrets.
 	Command string
 	Args    []string
 	// Dir is where it runs; "": where this program does.
 	Dir string
 	// Env is what its environment has ("KEY=value") beside PATH, HOME and the like. The values count as secrets.
 	Env []string
-	// InheritEnv gives it the whole environment of this program, keys and passwords included.
+	// InheritEnv gives it the whole environment of this program, keys and passwords included. What is called so counts
+	// as secret.
 	InheritEnv bool
 	// Grace is how long it has to end after its input was closed, and again after SIGTERM, before it is killed;
 	// 0: 2 seconds.
@@ -91,8 +94,27 @@ func (t StdioServer) secrets() []string {
 		_, v, _ := strings.Cut(kv, "=")
 		list = append(list, v)
 	}
+	for i, arg := range t.Args {
+		name, v, ok := strings.Cut(arg, "=")
+		switch {
+		case ok && secretName.MatchString(name):
+			list = append(list, v)
+		case i > 0 && strings.HasPrefix(t.Args[i-1], "-") && !strings.HasPrefix(arg, "-") && secretName.MatchString(t.Args[i-1]):
+			list = append(list, arg)
+		}
+	}
+	if t.InheritEnv {
+		for _, kv := range os.Environ() {
+			if name, v, _ := strings.Cut(kv, "="); secretName.MatchString(name) {
+				list = append(list, v)
+			}
+		}
+	}
 	return list
 }
+
+// secretName fits the names of flags and variables whose values are secret by custom.
+var secretName = regexp.MustCompile(`(?i)key|token|secret|passw|pwd$|credential|auth|dsn$|database_url`)
 
 // harmless are the variables that a program needs to run at all.
 var harmless = []string{"HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"}
