@@ -79,6 +79,9 @@ func entryLine(name string, info fs.FileInfo) string {
 // or too much was looked at, and then reports that there is more.
 func (s *Set) walk(ctx context.Context, name, glob string, recursive bool, visit func(file, fs.FileInfo) bool) (more bool, err error) {
 	w := walker{ctx: ctx, set: s, recursive: recursive, visit: visit, left: maxVisited}
+	if len(glob) > maxExpression { // it is held against each name
+		return false, fmt.Errorf("the glob is longer than %d bytes", maxExpression)
+	}
 	if glob != "" {
 		p, err := parsePattern(glob)
 		if err != nil {

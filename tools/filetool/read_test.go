@@ -90,6 +90,8 @@ func TestSearch(t *testing.T) {
 	f.fails("search_files", args{"pattern": "("}, "no regular expression")
 	f.fails("search_files", args{"pattern": "((a{1000}){1000}){1000}"}, "no regular expression")
 	f.fails("search_files", args{"pattern": strings.Repeat("a", 2000)}, "longer than")
+	f.fails("search_files", args{"pattern": "x", "glob": strings.Repeat("a/", 1000) + "a"}, "longer than")
+	f.fails("list_files", args{"glob": strings.Repeat("a/", 1000) + "a"}, "longer than")
 	// What makes others try for ever is linear here.
 	if got := f.ok("search_files", args{"pattern": "(é*)*(é*)*X$", "glob": "long"}); got != "(no matches)" {
 		t.Errorf("%q", got)

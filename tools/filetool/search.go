@@ -12,7 +12,7 @@ import (
 // Limits of one search.
 const (
 	maxMatches    = 200
-	maxExpression = 1000      // bytes of the regular expression
+	maxExpression = 1000      // bytes of the regular expression, or of a glob
 	maxSearched   = 256 << 20 // bytes of files
 	maxLine       = 300       // bytes of a line that are shown
 )
