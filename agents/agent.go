@@ -71,7 +71,7 @@ type Config struct {
 	// UndoOnFailure takes back what a run has done if it ends with an error, or is
 	// cancelled: each call of a compensable tool that took effect, the last one first.
 	// An undo is a step with the effect of its tool and a key of its own, tried again by
-	// Retry. One that fails for good, or of which nobody knows whether it took effect, is
+	// Retry if that may be repeated. One that fails for good, or of which nobody knows whether it took effect, is
 	// put to people, and the run ends when they have seen to it; so is a call to take back
 	// that was cut off. A run that is terminated takes nothing back, and none takes back
 	// what its children did.

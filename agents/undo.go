@@ -86,7 +86,8 @@ func (a *Agent) undoActivity(o *Options, e tools.Effect) durable.Definition {
 }
 
 // callUndo calls a tool that takes a call back. No model hears of it: an error is
-// one of the activity, which is tried again.
+// one of the activity, which is tried again if the tool may be repeated. Of another one
+// people find out what it did before it failed.
 func (a *Agent) callUndo(ctx context.Context, o *Options, t tools.Tool, in toolInput) (toolAnswer, error) {
 	call, mc, err := a.toolCall(ctx, in)
 	if err != nil {
@@ -106,12 +107,16 @@ func (a *Agent) callUndo(ctx context.Context, o *Options, t tools.Tool, in toolI
 		return toolAnswer{}, durable.Unknown(err)
 	case errors.As(err, &stop):
 		return toolAnswer{}, durable.NonRetriable(err)
-	case err != nil:
-		return toolAnswer{}, err
-	case res.IsError:
-		return toolAnswer{}, errors.New(res.Content)
+	case err == nil && res.IsError:
+		err = errors.New(res.Content)
 	}
-	return keep(ctx, mc, res)
+	switch {
+	case err == nil:
+		return keep(ctx, mc, res)
+	case !t.Effect().Repeatable():
+		err = durable.NonRetriable(err)
+	}
+	return toolAnswer{}, err
 }
 
 // keepDone remembers the calls that took effect, in the order of the model's message.
