@@ -88,6 +88,10 @@
 // A tool that declares nothing is unsafe. A call whose answer was recorded is never
 // made again, whatever its effect.
 //
+// A run with [Config].UndoOnFailure takes back what it did if it ends with an error or
+// is cancelled: each call of a compensable tool that took effect, the last one first. An
+// undo is a step as a call is, and is put to people if it fails for good.
+//
 // [Effects] lists what a run has done outside of it, with the idempotency keys that its
 // tools were given, while it goes on and afterwards.
 //
@@ -112,7 +116,7 @@
 // may edit the arguments first.
 //
 // In one turn, calls that need no approval run at once, and every call gets exactly one
-// answer, refusals included.
+// answer, refusals included. A run that is cancelled withdraws its requests.
 //
 // # Steering
 //
