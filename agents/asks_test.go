@@ -377,7 +377,7 @@ func TestAskTwoLevelsWait(t *testing.T) {
 			middle := agents.New(agents.Config{Name: "middle", Model: "middle", Tools: []tools.Tool{agents.AsTool(below)}})
 			top := agents.New(agents.Config{Name: "a", Model: "top", Tools: []tools.Tool{c.tool("sign", nil, approval), agents.AsTool(middle)}})
 			task := func(id, agent string) models.ToolCall {
-				b, _ := json.Marshal(agents.Task{Task: "go"})
+				b, _ := json.Marshal(agents.Assignment{Task: "go"})
 				return models.ToolCall{ID: id, Name: agent, Arguments: string(b)}
 			}
 			scripts := map[string]models.Model{

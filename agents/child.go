@@ -12,8 +12,8 @@ import (
 	"github.com/agentrun-dev/agentrun/tools"
 )
 
-// Task is what an agent that is a tool is given by the one that calls it.
-type Task struct {
+// Assignment is what an agent that is a tool is given by the one that calls it.
+type Assignment struct {
 	Task string `json:"task" jsonschema:"description=What to do, with everything that is needed to know for it."`
 }
 
@@ -35,7 +35,7 @@ func lostChild(orchestration string) startChild {
 		return durable.Go(ctx, func(ctx *durable.Context) (string, error) {
 			in := json.RawMessage(arguments)
 			if strings.HasPrefix(orchestration, agentPrefix) {
-				var t Task
+				var t Assignment
 				if err := json.Unmarshal(in, &t); err != nil {
 					return "", err
 				}
@@ -64,7 +64,7 @@ var errOnlyInRuns = errors.New("this tool runs as a child of an agent's run, and
 func AsTool(a *Agent, opts ...tools.Option) tools.Tool {
 	c := &child{name: a.Orchestration(), agent: a, def: a.run, start: func(ctx *durable.Context, arguments string, opts ...durable.CallOption) *durable.Task[string] {
 		return durable.Go(ctx, func(ctx *durable.Context) (string, error) {
-			var t Task
+			var t Assignment
 			if err := json.Unmarshal([]byte(arguments), &t); err != nil {
 				return "", err
 			}
@@ -72,7 +72,7 @@ func AsTool(a *Agent, opts ...tools.Option) tools.Tool {
 			return res.Text, err
 		})
 	}}
-	return bindChild[Task](a.Name(), a.Description(), c, opts)
+	return bindChild[Assignment](a.Name(), a.Description(), c, opts)
 }
 
 // OrchestrationTool makes a tool of an orchestration: a call is a run of it, as a

@@ -19,7 +19,7 @@ func ExampleAsTool() {
 	clerk := agents.New(agents.Config{Name: "clerk", Model: "script", Tools: []tools.Tool{agents.AsTool(lawyer)}})
 
 	script := scripted.New(
-		scripted.Entry{Agent: "clerk", Calls: []scripted.Call{{Tool: "lawyer", Arguments: agents.Task{Task: "May we cancel contract 17?"}}}},
+		scripted.Entry{Agent: "clerk", Calls: []scripted.Call{{Tool: "lawyer", Arguments: agents.Assignment{Task: "May we cancel contract 17?"}}}},
 		scripted.Entry{Agent: "lawyer", Text: "Until May."},
 		scripted.Entry{Agent: "clerk", When: scripted.When{Tool: "Until May."}, Text: "You can cancel until May."},
 	)

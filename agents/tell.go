@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
@@ -133,7 +134,7 @@ func answered(out *Event, was, ev *history.Event) {
 	out.Attempt = int(was.Attempt)
 	var a toolAnswer
 	if out.Kind == EventResult && ev.Failure == nil && json.Unmarshal(ev.Data, &a) == nil && a.IsError {
-		out.Error = "the tool answered with an error"
+		out.Error = cmp.Or(a.Error, "the tool answered with an error")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/agentrun-dev/agentrun/durable"
 	"github.com/agentrun-dev/agentrun/memory"
@@ -33,6 +34,7 @@ type toolInput struct {
 type toolAnswer struct {
 	Message durable.Ref `json:"message"` // the tool message for the model
 	IsError bool        `json:"isError,omitempty"`
+	Error   string      `json:"error,omitempty"` // the first line of it, for those who follow the run
 	// Changes are what the call changed in the run's state.
 	Changes durable.Ref `json:"changes,omitzero"`
 	// Whole is the result of which the model was shown the beginning.
@@ -235,7 +237,10 @@ func toolKey(call, arguments string) string {
 
 // keep stores a result as the message that the model gets, and what goes with it.
 func keep(ctx context.Context, call models.ToolCall, res tools.Result) (ans toolAnswer, err error) {
-	ans.IsError = res.IsError
+	if ans.IsError = res.IsError; ans.IsError {
+		line, _, _ := strings.Cut(res.Content, "\n")
+		ans.Error = models.OneLine(line, maxErrorLine)
+	}
 	if res.Whole != "" {
 		if ans.Whole, err = durable.Store(ctx, []byte(res.Whole)); err != nil {
 			return ans, err
@@ -262,6 +267,9 @@ func keep(ctx context.Context, call models.ToolCall, res tools.Result) (ans tool
 	ans.Message, err = durable.Store(ctx, b)
 	return ans, err
 }
+
+// maxErrorLine is how much of a tool's error those who follow a run are told, in bytes.
+const maxErrorLine = 160
 
 // noOutput stands for an empty result, which some model APIs refuse.
 const noOutput = "(no output)"

@@ -120,7 +120,7 @@ func (p *progress) text(ev agents.Event) string {
 
 // steerWords say what an agent was asked for.
 var steerWords = map[string]string{
-	"say": "is told something", "pause": "is paused before its next turn", "resume": "goes on, if it was paused",
+	"say": "is told something", "pause": "is paused before its next turn", "resume": "goes on",
 	"stop": "is stopped after this turn", "retry": "asks its model again",
 }
 
