@@ -41,7 +41,7 @@ func TestSuccessorGoneReplay(t *testing.T) {
 			image = disk.Clone()
 		}
 		return "", nil
-	}, tools.Pure())
+	}, tools.Idempotent()) // not Pure, which runs ahead of the disk that it clones
 	var ending chan struct{}
 	config := agents.Config{Name: "a", Model: "m", MaxTurns: 1, OnMaxTurns: agents.MaxTurnsHandOver, Successor: next, Tools: []tools.Tool{stop},
 		Hooks: agents.Hooks{RunEnd: func(ctx context.Context, _ agents.RunState, end agents.RunEnd) error {

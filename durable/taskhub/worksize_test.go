@@ -210,12 +210,12 @@ func TestPasts(t *testing.T) {
 				if diff := cmp.Diff(want, read.GetOrchestratorRequest().GetPastEvents(), protocmp.Transform()); diff != "" || len(want) != int(i)*3 {
 					t.Errorf("turn %d, of %d past events (-want +got):\n%s", i, len(past), diff)
 				}
+				if n := reads.Load(); i == 3 && n != o.reads { // once it is answered, the next turn may be read
+					t.Errorf("the history was read %d times, want %d", n, o.reads)
+				}
 				if err := w.CompleteTurn(t.Context(), &protocol.OrchestratorResponse{CompletionToken: item.CompletionToken, Actions: []*protocol.OrchestratorAction{schedule(i, "act")}}); err != nil {
 					t.Fatal(err)
 				}
-			}
-			if n := reads.Load(); n != o.reads {
-				t.Errorf("the history was read %d times, want %d", n, o.reads)
 			}
 		})
 	}
