@@ -24,7 +24,8 @@ type Options struct {
 	// Prices say what model turns cost; nil: nobody counts. See [Result].Cost.
 	Prices models.Prices
 	// Quotas limit how much is asked of models, by the names that agents give; nil: no
-	// limits. The limits are those of the program as it is now, for runs under way too.
+	// limits. The limits are those of the program as it is now, for runs under way too. A
+	// negative one is a mistake in the program: Define panics.
 	Quotas map[string]Quota
 	// Hooks are those of all agents, around the hooks of each.
 	Hooks Hooks

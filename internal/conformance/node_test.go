@@ -22,21 +22,9 @@ type node string
 // findNode returns node, or skips if it or the packages are missing.
 func findNode(t *testing.T) node {
 	t.Helper()
-	missing := func(what string) {
-		t.Helper()
-		if os.Getenv(nodeparts.RequireEnv) == "1" {
-			t.Fatalf("%s is missing and %s=1; run make deps", what, nodeparts.RequireEnv)
-		}
-		t.Skipf("%s is missing; run make deps", what)
-	}
+	var path string
 	for _, name := range []string{"@microsoft/durabletask-js", "@grpc/grpc-js", "@opentelemetry/api", "@opentelemetry/sdk-trace-base"} {
-		if _, err := os.Stat(filepath.Join("..", "..", "node_modules", filepath.FromSlash(name), "package.json")); err != nil {
-			missing("node_modules/" + name)
-		}
-	}
-	path, err := exec.LookPath("node")
-	if err != nil {
-		missing("node")
+		path, _ = nodeparts.Find(t, name+"/package.json")
 	}
 	out, err := exec.CommandContext(t.Context(), path, "--version").Output()
 	if err != nil {
@@ -44,7 +32,7 @@ func findNode(t *testing.T) node {
 	}
 	major, _, _ := strings.Cut(strings.TrimPrefix(string(out), "v"), ".")
 	if n, err := strconv.Atoi(major); err != nil || n < 20 {
-		missing("node 20 or later (there is " + strings.TrimSpace(string(out)) + ")")
+		nodeparts.Missing(t, "node 20 or later (there is "+strings.TrimSpace(string(out))+")")
 	}
 	return node(path)
 }

@@ -15,13 +15,6 @@ const RequireEnv = "AGENTRUN_REQUIRE_PARTS"
 // fails it where parts are required.
 func Find(t testing.TB, script string) (node, path string) {
 	t.Helper()
-	missing := func(what string) {
-		t.Helper()
-		if os.Getenv(RequireEnv) == "1" {
-			t.Fatalf("%s is missing and %s=1; run make deps", what, RequireEnv)
-		}
-		t.Skipf("%s is missing; run make deps", what)
-	}
 	root, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -32,17 +25,26 @@ func Find(t testing.TB, script string) (node, path string) {
 		}
 		parent := filepath.Dir(root)
 		if parent == root {
-			missing("the module's root (go.mod)")
+			Missing(t, "the module's root (go.mod)")
 		}
 		root = parent
 	}
 	path = filepath.Join(root, "node_modules", filepath.FromSlash(script))
 	if _, err := os.Stat(path); err != nil {
-		missing("node_modules/" + script)
+		Missing(t, "node_modules/"+script)
 	}
 	node, err = exec.LookPath("node")
 	if err != nil {
-		missing("node")
+		Missing(t, "node")
 	}
 	return node, path
+}
+
+// Missing skips the test for what it lacks, or fails it where parts are required.
+func Missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv(RequireEnv) == "1" {
+		t.Fatalf("%s is missing and %s=1; run make deps", what, RequireEnv)
+	}
+	t.Skipf("%s is missing; run make deps", what)
 }
